@@ -1,0 +1,26 @@
+//! The words of Scrollback: ids, names, messages, changes, windows, errors, and the three traits by which
+//! the work (`service`) knows what lies below it: [`Store`], [`Fanout`] and [`Clock`].
+//!
+//! Nothing here reads a clock, touches the network or a file, or knows a vendor; nothing here is
+//! serialisable on purpose: wire shapes live in the dialects, disk shapes in `store`.
+
+mod change;
+mod clock;
+mod error;
+mod fanout;
+mod id;
+pub mod limits;
+mod message;
+mod names;
+mod page;
+mod store;
+
+pub use change::{Batch, Change, ChannelChange, IdempotencyKey, RecordChange, What};
+pub use clock::Clock;
+pub use error::{Error, ErrorKind, Result};
+pub use fanout::{Fanout, Notice};
+pub use id::{Id, MAX_TICKS, Position, Seq, TICKS_PER_MS, TICKS_PER_SECOND};
+pub use message::{Kind, Message, Payload, PayloadForm};
+pub use names::{AppId, Channel, ChannelName, ChannelNumber, Origin, RecordKey, RecordKind, UserId};
+pub use page::{ChannelEntry, FeedItem, FeedKind, FeedPage, Head, Order, Page, Record, RemovedCount, Span, Window};
+pub use store::{ApplyError, Effort, Keyed, Settled, ShardId, Store};

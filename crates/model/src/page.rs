@@ -1,0 +1,165 @@
+//! What is asked of history, and what it answers: spans, windows, pages, heads, the feed.
+
+use crate::{Channel, ChannelNumber, Id, Message, Position, RecordKey, UserId};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A stretch of ids: those greater than `after`, up to and with `upto`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Exclusive lower bound.
+    pub after: Id,
+    /// Inclusive upper bound.
+    pub upto: Id,
+}
+
+impl Span {
+    /// Everything.
+    pub const ALL: Span = Span { after: Id::MIN, upto: Id::MAX };
+
+    /// Whether no id can lie inside.
+    pub fn is_empty(self) -> bool {
+        self.after >= self.upto
+    }
+
+    /// Whether the id lies inside.
+    pub fn contains(self, id: Id) -> bool {
+        self.after < id && id <= self.upto
+    }
+
+    /// What lies in both.
+    pub fn intersection(self, other: Span) -> Span {
+        Span { after: self.after.max(other.after), upto: self.upto.min(other.upto) }
+    }
+}
+
+/// From which end of a span a window takes its messages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Order {
+    /// The oldest ones of the span.
+    Ascending,
+    /// The newest ones of the span.
+    Descending,
+}
+
+/// A question to history: up to `limit` messages of `span`, taken from the end that `order` names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Where to look.
+    pub span: Span,
+    /// From which end.
+    pub order: Order,
+    /// How many at most; 0 is answered by an empty page with its borders.
+    pub limit: u32,
+    /// Only messages of this author.
+    pub author: Option<UserId>,
+    /// Only messages of this custom type.
+    pub custom_type: Option<Arc<str>>,
+    /// Hide what is due at this position: what reads as "now".
+    pub now: Id,
+}
+
+/// The answer to a [`Window`]: messages, and what the page can say about itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// By growing id, whatever the order of the window was.
+    pub messages: Vec<Arc<Message>>,
+    /// What was looked through: every message of `covered` that fits the window is in the page. It is the whole span
+    /// of the window unless `more`; then it ends, on the side that the order moves to, at the last position examined.
+    pub covered: Span,
+    /// The budget (limit, bytes, work) ended before the span did.
+    pub more: bool,
+    /// How many messages once stood in `covered` and do not any more. Whole-channel retention is told by `floor`.
+    pub removed: RemovedCount,
+    /// Nothing at or below this position exists any more, by retention or a deletion of everything up to it.
+    pub floor: Position,
+    /// The newest position of the channel that was ever stored.
+    pub head: Position,
+    /// The earliest moment at which a message of the page is due to be hidden.
+    pub next_expiry: Option<Id>,
+}
+
+/// How many messages are missing, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct RemovedCount {
+    /// Deleted by somebody.
+    pub deleted: u64,
+    /// Their time was over.
+    pub expired: u64,
+}
+
+/// What the sequencer must know of a channel before it orders a change of it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Head {
+    /// The channel's number; none if nothing was ever stored in it.
+    pub number: ChannelNumber,
+    /// The newest position that was ever stored; seqs go on above it.
+    pub last: Position,
+    /// What retention or a deletion took from below.
+    pub floor: Position,
+}
+
+/// A small named value, as read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its address.
+    pub key: RecordKey,
+    /// The id of the change that set it.
+    pub version: Id,
+    /// Its value.
+    pub value: Bytes,
+}
+
+/// A channel in a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelEntry {
+    /// Which.
+    pub channel: Channel,
+    /// How far it goes.
+    pub head: Head,
+}
+
+/// Part of the feed: what was stored, over all channels, in the node's order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FeedPage {
+    /// By growing id.
+    pub items: Vec<FeedItem>,
+    /// The feed was looked through up to here (inclusive).
+    pub examined: Id,
+    /// More was there when the budget ended.
+    pub more: bool,
+    /// The feed does not reach back to where the caller wanted to start: its own beginning is here (exclusive).
+    pub starts_after: Id,
+}
+
+/// A stored change in short.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FeedItem {
+    /// Its id.
+    pub id: Id,
+    /// Where it happened; none for records.
+    pub channel: Option<Channel>,
+    /// What sort of change.
+    pub kind: FeedKind,
+}
+
+/// What sort of change a [`FeedItem`] tells of. Stored as a number; numbers are never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum FeedKind {
+    /// A message was stored.
+    Published = 1,
+    /// A record was set or deleted.
+    Record = 2,
+}
+
+impl FeedKind {
+    /// The kind with this stored number.
+    pub fn from_number(number: u8) -> Option<FeedKind> {
+        Some(match number {
+            1 => FeedKind::Published,
+            2 => FeedKind::Record,
+            _ => return None,
+        })
+    }
+}

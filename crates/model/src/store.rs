@@ -1,0 +1,131 @@
+//! What the service asks of a store. The doc comments are the contract; one suite in `testkit` holds every
+//! implementation to it, and `testkit::MemoryStore` is its plainest reading.
+//!
+//! All calls block: the service makes them from threads that may. Reads see whole batches or nothing of them.
+
+use crate::{
+    AppId, Batch, Change, Channel, ChannelEntry, ChannelName, ChannelNumber, Error, FeedPage, Head, Id, Page, Record,
+    RecordKey, RecordKind, Result, Seq, Span, Window,
+};
+use std::{fmt, sync::Arc};
+
+/// A set of lanes with one log, one sequencer and one owner. One machine has one shard, number 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct ShardId(pub u16);
+
+/// Keeps history.
+///
+/// **Order.** For one shard, `apply` and `settle` are called by one thread, one at a time; all other calls come from
+/// any thread at any time. A read that starts after an `apply` returned sees that batch.
+pub trait Store: Send + Sync + 'static {
+    /// Makes one batch happen: durable (it survives a power cut) and visible when this returns `Ok`. `batch.number`
+    /// is the last one plus one; the last batch again, with the same content, is a no-op.
+    ///
+    /// After [`ApplyError::Refused`] nothing was written and the number is free. After [`ApplyError::Unknown`] the batch
+    /// may or may not have happened, no read shows it, and every further `apply` fails until [`Store::settle`] decided.
+    fn apply(&self, batch: &Batch) -> Result<(), ApplyError>;
+
+    /// Decides what is there: after an unknown outcome, at start, and for a new owner. What is there becomes durable
+    /// before this returns, and stays decided. Errors leave everything as it was; the caller tries again later.
+    fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled>;
+
+    /// The newest stored changes that are still in memory, oldest first, at most about `bytes` of them, without a hole
+    /// between the first and the last: what refills the recent ring after a start. Everything stored after the returned
+    /// id is among the changes.
+    fn recent(&self, shard: ShardId, bytes: usize) -> Result<(Id, Vec<Arc<Change>>)>;
+
+    /// The heads of some channels, in the order asked; [`Head::default`] for one that has nothing stored.
+    fn heads(&self, channels: &[Channel]) -> Result<Vec<Head>>;
+
+    /// One page of a channel (see [`Page`] for what it promises). With [`Effort::Memory`], `None` if the answer is not
+    /// all in memory. An unknown channel is an empty page. Costs are those of the page, never of the channel or of the
+    /// depth; a window with `author` or `custom_type` examines a bounded number of messages and then says `more`.
+    fn read(&self, channel: &Channel, window: &Window, effort: Effort) -> Result<Option<Page>>;
+
+    /// How many messages of a span are there at position `now`: exact, at any size.
+    fn count(&self, channel: &Channel, span: Span, now: Id) -> Result<u64>;
+
+    /// What was published in this channel under this idempotency key on the UTC day of `now` or the day before.
+    fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>>;
+
+    /// What was stored in `span` over all channels of the shard, oldest first, at most `limit` items.
+    fn feed(&self, shard: ShardId, span: Span, limit: u32) -> Result<FeedPage>;
+
+    /// Channels of an app with a name in the clear that begins with `prefix`, in byte order of their names, those after
+    /// `after`, at most `limit`.
+    fn channels(&self, app: &AppId, prefix: &str, after: Option<&ChannelName>, limit: u32)
+    -> Result<Vec<ChannelEntry>>;
+
+    /// One record.
+    fn record(&self, key: &RecordKey) -> Result<Option<Record>>;
+
+    /// Records of a kind whose names begin with `prefix`, in byte order, those after `after`, at most `limit`.
+    fn records(
+        &self,
+        app: &AppId,
+        kind: RecordKind,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: u32,
+    ) -> Result<Vec<Record>>;
+}
+
+/// How far a read may go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effort {
+    /// Only what is in memory: never blocks, may be called on a reactor thread.
+    Memory,
+    /// Whatever it takes.
+    Disk,
+}
+
+/// What [`Store::settle`] found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Settled {
+    /// The newest batch that happened; 0 in an empty store.
+    pub last_batch: u64,
+    /// The greatest id of a stored change.
+    pub last_id: Id,
+    /// Ticks up to this one may have been given out, stored or not: ids go on above it.
+    pub reserved: u64,
+    /// The greatest channel number given out.
+    pub last_number: ChannelNumber,
+}
+
+/// What is remembered of a keyed publish.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keyed {
+    /// The id that the first publish got.
+    pub id: Id,
+    /// Its seq.
+    pub seq: Seq,
+    /// What was published: see [`crate::IdempotencyKey::payload_hash`].
+    pub payload_hash: u64,
+}
+
+/// Why a batch was not applied.
+#[derive(Debug)]
+pub enum ApplyError {
+    /// Provably nothing was written; the number may be used again.
+    Refused(Error),
+    /// It may be there or not: only [`Store::settle`] can tell.
+    Unknown(Error),
+}
+
+impl ApplyError {
+    /// The cause.
+    pub fn error(&self) -> &Error {
+        match self {
+            ApplyError::Refused(error) | ApplyError::Unknown(error) => error,
+        }
+    }
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ApplyError::Refused(error) => write!(f, "refused: {error}"),
+            ApplyError::Unknown(error) => write!(f, "outcome unknown: {error}"),
+        }
+    }
+}
