@@ -1,6 +1,6 @@
 //! What is asked of history, and what it answers: spans, windows, pages, heads, the feed.
 
-use crate::{Channel, ChannelNumber, Id, Message, Position, RecordKey, UserId};
+use crate::{Channel, ChannelNumber, Id, Message, Position, RecordKey, Seq, UserId};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -51,6 +51,9 @@ pub struct Window {
     pub order: Order,
     /// How many at most; 0 is answered by an empty page with its borders.
     pub limit: u32,
+    /// Only messages with a greater seq: how retention by count and a caller's right to the newest n cut. A bound of the
+    /// seek like `span`, never a filter after reading; [`Seq::NONE`] for no bound.
+    pub above: Seq,
     /// Only messages of this author.
     pub author: Option<UserId>,
     /// Only messages of this custom type.

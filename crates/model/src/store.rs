@@ -42,8 +42,9 @@ pub trait Store: Send + Sync + 'static {
     /// depth; a window with `author` or `custom_type` examines a bounded number of messages and then says `more`.
     fn read(&self, channel: &Channel, window: &Window, effort: Effort) -> Result<Option<Page>>;
 
-    /// How many messages of a span are there at position `now`: exact, at any size.
-    fn count(&self, channel: &Channel, span: Span, now: Id) -> Result<u64>;
+    /// How many messages of a span, of those with a seq greater than `above`, are there at position `now`: exact, at any
+    /// size.
+    fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64>;
 
     /// What was published in this channel under this idempotency key on the UTC day of `now` or the day before.
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>>;
