@@ -6,8 +6,8 @@ use crate::faults::{Faults, Outcome};
 use model::{
     AppId, ApplyError, Batch, Change, Channel, ChannelChange, ChannelEntry, ChannelName, ChannelNumber, Effort, Error,
     FeedItem, FeedKind, FeedPage, Head, Id, IdempotencyKey, Keyed, Message, Order, Page, Position, Record,
-    RecordChange, RecordKey, RecordKind, RemovedCount, Result, Settled, ShardId, Span, Store, TICKS_PER_SECOND, What,
-    Window, limits,
+    RecordChange, RecordKey, RecordKind, RemovedCount, Result, Seq, Settled, ShardId, Span, Store, TICKS_PER_SECOND,
+    What, Window, limits,
 };
 use std::{
     collections::BTreeMap,
@@ -116,9 +116,10 @@ impl Store for MemoryStore {
         Ok(Some(self.kept_for_read()?.page(channel, window)))
     }
 
-    fn count(&self, channel: &Channel, span: Span, now: Id) -> Result<u64> {
+    fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
         let kept = self.kept_for_read()?;
-        Ok(kept.messages(channel).filter(|m| span.contains(m.id) && !m.is_expired(now)).count() as u64)
+        let there = |m: &&Arc<Message>| span.contains(m.id) && m.seq > above && !m.is_expired(now);
+        Ok(kept.messages(channel).filter(there).count() as u64)
     }
 
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {
@@ -318,7 +319,8 @@ impl Kept {
         let more = fitting.len() > room;
         fitting.truncate(room);
         let covered = if more { covered_up_to(fitting.last(), window) } else { window.span };
-        let expired = self.messages(channel).filter(|m| covered.contains(m.id) && m.is_expired(window.now)).count();
+        let gone = |m: &&Arc<Message>| covered.contains(m.id) && m.seq > window.above && m.is_expired(window.now);
+        let expired = self.messages(channel).filter(gone).count();
         if window.order == Order::Descending {
             fitting.reverse();
         }
@@ -361,6 +363,7 @@ fn follow(head: Head, change: &ChannelChange, last_number: ChannelNumber) -> Res
 
 fn fits(message: &Message, window: &Window) -> bool {
     window.span.contains(message.id)
+        && message.seq > window.above
         && !message.is_expired(window.now)
         && window.author.as_ref().is_none_or(|author| message.author.as_ref() == Some(author))
         && window.custom_type.as_ref().is_none_or(|wanted| message.custom_type.as_ref() == Some(wanted))
