@@ -1,3 +1,102 @@
-//! Everything a person or CI runs.
+//! Everything that a person or CI runs on the workspace, in one place: `cargo xtask test | ci | tidy | bench`.
+//!
+//! What a step checks stands in its own module; the order of the steps, and what makes a run fail, stands here.
 
-fn main() {}
+mod steps;
+mod tidy;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+use steps::Steps;
+
+/// Runs the checks and measurements of the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Every test: tidiness, and the tests of all crates.
+    Test,
+    /// What CI runs: format, lints with warnings as errors, and every test.
+    Ci,
+    /// Only the rules that no compiler or lint can hold.
+    Tidy,
+    /// The measurements of docs/performance.md, on release builds, in one run.
+    Bench {
+        /// Handed on, for example `--messages 100000`; see `cargo xtask bench -- --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let root = workspace_root();
+    let mut steps = Steps::new(std::env::var_os("CI").is_some_and(|value| value == "true"));
+    match task {
+        Task::Test => test(&mut steps, &root)?,
+        Task::Ci => {
+            steps.command("format", cargo(&root, &["fmt", "--all", "--check"]))?;
+            let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+            steps.command("lints", cargo(&root, &clippy))?;
+            test(&mut steps, &root)?;
+        }
+        Task::Tidy => tidy_step(&mut steps, &root)?,
+        Task::Bench { arguments } => return bench(&root, &arguments),
+    }
+    steps.finish()
+}
+
+fn test(steps: &mut Steps, root: &Path) -> Result<()> {
+    tidy_step(steps, root)?;
+    steps.tests("tests", cargo(root, &["test", "--locked", "--workspace", "--no-fail-fast"]))
+}
+
+fn tidy_step(steps: &mut Steps, root: &Path) -> Result<()> {
+    steps.check("tidy", || tidy::check(root))
+}
+
+fn bench(root: &Path, arguments: &[String]) -> Result<()> {
+    let build = cargo(root, &["build", "--locked", "--release", "-p", "server", "--bins", "--examples"]).status();
+    if !build.context("starting cargo")?.success() {
+        bail!("the release build failed");
+    }
+    let release = root.join("target/release");
+    let measured = Command::new(release.join("examples/compare"))
+        .arg("--program")
+        .arg(release.join("scrollback"))
+        .args(arguments)
+        .status()
+        .context("starting the measurements")?;
+    if !measured.success() {
+        bail!("the measurements failed");
+    }
+    Ok(())
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).args(arguments);
+    command
+}
+
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}
