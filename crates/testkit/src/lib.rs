@@ -2,7 +2,15 @@
 //! suites that every implementation must pass, and a clock that tests move.
 
 mod faults;
+pub mod log_suite;
+mod manual_clock;
+mod memory_log;
 mod memory_store;
+mod memory_table;
+pub mod table_suite;
 
 pub use faults::{Faults, Gate, Outcome};
+pub use manual_clock::ManualClock;
+pub use memory_log::{LogDisk, LogFault, MemoryLog};
 pub use memory_store::MemoryStore;
+pub use memory_table::{MemoryTable, TableDisk, TableFault};
