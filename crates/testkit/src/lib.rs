@@ -1,15 +1,21 @@
 //! What the tests of every crate stand on: the oracle of the store, devices in memory that fail on purpose, contract
 //! suites that every implementation must pass, and a clock that tests move.
 
+mod batch_builder;
 mod faults;
+mod fields;
 pub mod log_suite;
 mod manual_clock;
 mod memory_log;
 mod memory_store;
 mod memory_table;
+pub mod page_check;
+pub mod store_suite;
 pub mod table_suite;
 
+pub use batch_builder::{BatchBuilder, FIRST_TICK};
 pub use faults::{Faults, Gate, Outcome};
+pub use fields::{Fields, app, channel, setting, user};
 pub use manual_clock::ManualClock;
 pub use memory_log::{LogDisk, LogFault, MemoryLog};
 pub use memory_store::MemoryStore;

@@ -1,0 +1,83 @@
+//! Judges a page of history by the list of all messages of its channel.
+
+use model::{Head, Id, Message, Order, Page, Position, RemovedCount, Span, Window, limits};
+use std::sync::Arc;
+
+/// The first promise of [`Page`] that this answer to `window` breaks, in words; `all` is everything that the channel
+/// ever stored, by growing id.
+///
+/// A store is free where its budget of work ends; it is not free in what it then says about itself.
+pub fn contradiction(page: &Page, window: &Window, all: &[Arc<Message>]) -> Option<String> {
+    check_cover(page, window)
+        .and_then(|()| check_content(page, window, all))
+        .and_then(|()| check_budget(page, window, all))
+        .and_then(|()| check_head(page, all))
+        .err()
+}
+
+type Check = Result<(), String>;
+
+fn check_cover(page: &Page, window: &Window) -> Check {
+    let (covered, span) = (page.covered, window.span);
+    if !page.more {
+        return same("covered without more", &covered, &span);
+    }
+    match window.order {
+        Order::Ascending => same("the lower end of covered", &covered.after, &span.after)?,
+        Order::Descending => same("the upper end of covered", &covered.upto, &span.upto)?,
+    }
+    holds(covered.after >= span.after && covered.upto <= span.upto, || format!("{covered:?} leaves {span:?}"))
+}
+
+fn check_content(page: &Page, window: &Window, all: &[Arc<Message>]) -> Check {
+    let in_sight = |span: Span| all.iter().filter(move |m| span.contains(m.id) && m.seq > window.above);
+    let fitting = in_sight(page.covered).filter(|message| {
+        message.expires_at.is_none_or(|due| due > window.now)
+            && (window.author.is_none() || window.author == message.author)
+            && (window.custom_type.is_none() || window.custom_type == message.custom_type)
+    });
+    let expected: Vec<Id> = fitting.clone().map(|message| message.id).collect();
+    let got: Vec<Id> = page.messages.iter().map(|message| message.id).collect();
+    same("the ids of the page", &got, &expected)?;
+    holds(page.messages.iter().eq(fitting), || "a message is not as it was stored".into())?;
+    let expired = in_sight(page.covered).filter(|m| m.expires_at.is_some_and(|due| due <= window.now)).count() as u64;
+    same("removed", &page.removed, &RemovedCount { deleted: 0, expired })?;
+    let next_expiry = page.messages.iter().filter_map(|message| message.expires_at).min();
+    same("next_expiry", &page.next_expiry, &next_expiry)
+}
+
+fn check_budget(page: &Page, window: &Window, all: &[Arc<Message>]) -> Check {
+    let most = window.limit.min(limits::PAGE_MESSAGES) as usize;
+    let count = page.messages.len();
+    holds(count <= most, || format!("{count} messages, {most} were asked for"))?;
+    let bytes = |messages: &[Arc<Message>]| messages.iter().map(|m| m.payload.bytes.len()).sum::<usize>();
+    let but_the_last = match window.order {
+        Order::Ascending => page.messages.split_last().map_or(0, |(_, rest)| bytes(rest)),
+        Order::Descending => page.messages.split_first().map_or(0, |(_, rest)| bytes(rest)),
+    };
+    holds(but_the_last < limits::PAGE_BYTES, || "the page went on after its bound of bytes was crossed".into())?;
+    if !page.more || window.limit == 0 {
+        return Ok(());
+    }
+    let filtered = window.author.is_some() || window.custom_type.is_some() || page.removed != RemovedCount::default();
+    let used_up = count == most || bytes(&page.messages) >= limits::PAGE_BYTES;
+    holds(filtered || used_up, || format!("more, though {count} of {most} messages are no end of a budget"))?;
+    let examined = |m: &&Arc<Message>| page.covered.contains(m.id) && m.seq > window.above;
+    let left = |m: &&Arc<Message>| window.span.contains(m.id) && m.seq > window.above && !page.covered.contains(m.id);
+    holds(all.iter().any(|m| examined(&m)), || "more, though nothing was examined: the next page is the same".into())?;
+    holds(all.iter().any(|m| left(&m)), || "more, though nothing is left in the span".into())
+}
+
+fn check_head(page: &Page, all: &[Arc<Message>]) -> Check {
+    let last = all.last().map(|last| Position { id: last.id, seq: last.seq }).unwrap_or_default();
+    same("head", &page.head, &last)?;
+    same("floor", &page.floor, &Head::default().floor)
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, expected: &T) -> Check {
+    holds(got == expected, || format!("{what}: got {got:?}, expected {expected:?}"))
+}
+
+fn holds(condition: bool, else_why: impl FnOnce() -> String) -> Check {
+    if condition { Ok(()) } else { Err(else_why()) }
+}
