@@ -1,1 +1,23 @@
-//! Being built.
+//! The work of Scrollback: puts changes in order, stores them, tells subscribers, serves history, and decides who may
+//! do what. [`Channels`] is all that a dialect sees.
+//!
+//! It knows no store, no transport and no vendor: below it are `model::Store` and `model::Fanout`, above it dialects
+//! that parse and render.
+
+mod access;
+mod channels;
+mod hash;
+mod history;
+mod order;
+mod publish;
+mod settings;
+mod subscription;
+mod topic;
+
+pub use access::{Access, AccessWindow, Caller, Rights, Rule, Scope};
+pub use channels::{Channels, Parts, Status};
+pub use history::{History, Query, Reach};
+pub use publish::{Draft, Published};
+pub use settings::Settings;
+pub use subscription::{Delivery, Item, Subscription};
+pub use topic::{Pattern, Topic};

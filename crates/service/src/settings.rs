@@ -1,0 +1,88 @@
+//! Every bound of the service, in one place. Those of the words themselves (names, payloads, batches) are in
+//! `model::limits`.
+
+use std::time::Duration;
+
+/// The bounds that an operator may change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// The number of this node below its ids: 0 on one machine.
+    pub slot: u8,
+    /// Publishes that may wait for the sequencer, being looked up or being committed; more are refused at once.
+    pub queue_requests: usize,
+    /// Bytes of what waits.
+    pub queue_bytes: usize,
+    /// Drafts in one call of `publish_all`.
+    pub publish_drafts: usize,
+    /// Bytes in the payload of a signal.
+    pub signal_bytes: usize,
+    /// The longest time to live that a publisher may ask for.
+    pub ttl: Duration,
+    /// Channels, records and keys whose newest state the sequencer remembers: 40 bytes each.
+    pub known_entries: usize,
+    /// How far ahead of the last id ticks are reserved (`store.md` §3).
+    pub reserve_ahead: Duration,
+    /// How long publishers wait for an unknown outcome to be settled before they are told that it is unknown.
+    pub settle_wait: Duration,
+    /// Bytes of the recent ring.
+    pub ring_bytes: usize,
+    /// Age of the oldest change in the recent ring.
+    pub ring_age: Duration,
+    /// Bytes of the hot pages.
+    pub page_cache_bytes: usize,
+    /// Messages in one page of history.
+    pub page_messages: u32,
+    /// Reads of the store that may block a thread at once.
+    pub blocking_reads: usize,
+    /// Reads that may wait for one of these; more are refused at once.
+    pub waiting_reads: usize,
+    /// Subscriptions at once.
+    pub subscriptions: usize,
+    /// Topics in one subscription.
+    pub subscription_topics: usize,
+    /// Changes that wait for one subscriber before it has to read the ring or the store.
+    pub mailbox_changes: usize,
+    /// Bytes of what waits for one subscriber.
+    pub mailbox_bytes: usize,
+    /// Changes in one delivery.
+    pub delivery_changes: usize,
+    /// Bytes in one delivery, before the change that crosses the bound.
+    pub delivery_bytes: usize,
+    /// Work on one delivery after which it is handed out, also if it is empty.
+    pub delivery_work: Duration,
+    /// How long a subscriber that was live may stay behind before it is cut off.
+    pub behind: Duration,
+    /// Channels that a subscription may have to merge to catch up.
+    pub catch_up_channels: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            slot: 0,
+            queue_requests: 16_384,
+            queue_bytes: 64 << 20,
+            publish_drafts: 10_000,
+            signal_bytes: 32 << 10,
+            ttl: Duration::from_secs(100 * 365 * 86_400),
+            known_entries: 1 << 20,
+            reserve_ahead: Duration::from_secs(2),
+            settle_wait: Duration::from_secs(10),
+            ring_bytes: 16 << 20,
+            ring_age: Duration::from_secs(20 * 60),
+            page_cache_bytes: 64 << 20,
+            page_messages: 1_000,
+            blocking_reads: 32,
+            waiting_reads: 4_096,
+            subscriptions: 100_000,
+            subscription_topics: 1_000,
+            mailbox_changes: 1_024,
+            mailbox_bytes: 4 << 20,
+            delivery_changes: 500,
+            delivery_bytes: 1 << 20,
+            delivery_work: Duration::from_millis(10),
+            behind: Duration::from_secs(60),
+            catch_up_channels: 10_000,
+        }
+    }
+}
