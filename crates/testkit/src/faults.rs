@@ -38,7 +38,7 @@ pub enum Outcome {
     Refused,
     /// The batch is there, and the answer does not know.
     UnknownWritten,
-    /// The batch is not there, and the answer does not know.
+    /// The writing failed, and the answer does not know: the batch happens only if `settle` makes it.
     UnknownLost,
 }
 

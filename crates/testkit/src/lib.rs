@@ -4,12 +4,12 @@
 mod batch_builder;
 mod faults;
 mod fields;
+pub mod judge;
 pub mod log_suite;
 mod manual_clock;
 mod memory_log;
 mod memory_store;
 mod memory_table;
-pub mod page_check;
 pub mod store_suite;
 pub mod table_suite;
 

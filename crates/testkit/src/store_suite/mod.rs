@@ -14,7 +14,10 @@ pub use batches::*;
 pub use listings::*;
 pub use pages::*;
 
-use crate::{BatchBuilder, Outcome, page_check};
+use crate::{
+    BatchBuilder, Outcome,
+    judge::{self, Verdict},
+};
 use model::{Channel, Effort, Id, Message, Order, Page, Seq, Settled, Span, Store, Window};
 use std::sync::Arc;
 
@@ -60,7 +63,7 @@ macro_rules! store_suite {
             an_empty_batch_renews_the_reservation,
             a_refused_batch_leaves_its_number_free,
             settle_decides_a_batch_that_happened,
-            settle_decides_a_batch_that_was_lost,
+            settle_decides_a_batch_that_may_be_lost,
             a_doubt_outlives_a_crash,
             what_was_applied_survives_restarts_and_crashes,
             a_full_batch_is_applied_whole,
@@ -140,12 +143,10 @@ impl<S: StoreUnderTest> Bench<S> {
     fn page(&self, channel: &Channel, window: &Window, all: &[Arc<Message>]) -> Page {
         let page = self.store().read(channel, window, Effort::Disk).expect("reads work");
         let page = page.expect("a read that may use the disk has an answer");
-        if let Some(why) = page_check::contradiction(&page, window, all) {
-            panic!("{why}\nwindow: {window:?}");
-        }
+        agreed(judge::page(&page, window, all), window);
         let in_memory = self.store().read(channel, window, Effort::Memory).expect("reads work");
-        if let Some(why) = in_memory.and_then(|page| page_check::contradiction(&page, window, all)) {
-            panic!("from memory: {why}\nwindow: {window:?}");
+        if let Some(in_memory) = in_memory {
+            agreed(judge::page(&in_memory, window, all), window);
         }
         page
     }
@@ -175,6 +176,12 @@ impl<S: StoreUnderTest> Bench<S> {
 /// The newest or oldest `limit` messages of a span, with no filter, long before anything is due.
 fn window(span: Span, order: Order, limit: u32) -> Window {
     Window { span, order, limit, above: Seq::NONE, author: None, custom_type: None, now: Id::MIN }
+}
+
+fn agreed(verdict: Verdict, asked: impl std::fmt::Debug) {
+    if let Err(why) = verdict {
+        panic!("{why}\nasked: {asked:?}");
+    }
 }
 
 fn numbered(range: std::ops::Range<u32>) -> impl Iterator<Item = String> {
