@@ -1,0 +1,12 @@
+//! The log on one machine: [`FileLog`], records as checked sectors in zero-filled, recycled segments (`store.md` §1;
+//! every byte in `docs/storage-format.md`, "Log"). What a record holds is the business of `store`.
+
+mod damage;
+mod file_log;
+mod pool;
+mod record;
+mod scan;
+mod superblock;
+
+pub use damage::Loss;
+pub use file_log::FileLog;
