@@ -53,6 +53,11 @@ impl BatchBuilder {
         self.ticks = self.ticks.max(settled.reserved + 1);
     }
 
+    /// Forgets what was built since `way_back` was cloned from this one, but never draws its ids again.
+    pub fn go_back(&mut self, way_back: BatchBuilder) {
+        *self = BatchBuilder { ticks: self.ticks, ..way_back };
+    }
+
     /// The id that the next change gets.
     pub fn next_id(&self) -> Id {
         Id::new(self.ticks, 0)

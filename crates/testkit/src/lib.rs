@@ -10,6 +10,7 @@ mod manual_clock;
 mod memory_log;
 mod memory_store;
 mod memory_table;
+pub mod random;
 pub mod store_suite;
 pub mod table_suite;
 

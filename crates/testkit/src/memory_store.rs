@@ -65,6 +65,16 @@ impl MemoryStore {
         MemoryStore { kept: self.kept.clone(), faults: Faults::default() }
     }
 
+    /// Everything that a channel ever stored, by growing id, past every bound, filter and fault.
+    pub fn stored_messages(&self, channel: &Channel) -> Vec<Arc<Message>> {
+        self.kept().messages(channel).cloned().collect()
+    }
+
+    /// Everything that a shard ever stored, by growing id, past every bound, filter and fault.
+    pub fn stored_changes(&self, shard: ShardId) -> Vec<Arc<Change>> {
+        self.kept().changes(shard).to_vec()
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().expect("no panic happens under this lock")
     }
@@ -391,7 +401,8 @@ fn covered_up_to(last: Option<&Arc<Message>>, window: &Window) -> Span {
     }
 }
 
-fn feed_item(change: &Change) -> FeedItem {
+/// A stored change as the feed tells it.
+pub(crate) fn feed_item(change: &Change) -> FeedItem {
     match change {
         Change::Channel(change) => {
             FeedItem { id: change.id, channel: Some(change.channel.clone()), kind: FeedKind::Published }

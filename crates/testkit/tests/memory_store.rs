@@ -1,7 +1,7 @@
 //! The oracle passes its own suite, which shows the suite to be passable.
 
 use model::Store;
-use testkit::{MemoryStore, Outcome, store_suite::StoreUnderTest};
+use testkit::{MemoryStore, Outcome, random, store_suite::StoreUnderTest};
 
 struct Oracle(MemoryStore);
 
@@ -21,3 +21,8 @@ impl StoreUnderTest for Oracle {
 }
 
 testkit::store_suite!(|| Oracle(MemoryStore::new()));
+
+#[test]
+fn random_operations_agree_with_the_oracle() {
+    random::compare_with_oracle(random::seed_or(1), 100, || Oracle(MemoryStore::new()));
+}

@@ -65,7 +65,7 @@ pub fn a_refused_batch_leaves_its_number_free<S: StoreUnderTest>(open: impl Fn()
     let batch = bench.builder.batch();
     assert_refused(&bench, &batch);
     bench.page(&room, &window(Span::ALL, Order::Ascending, 10), &all);
-    bench.builder = way_back;
+    bench.builder.go_back(way_back);
     all.extend(bench.publish_all(&room, ["other content".into()]));
     let bench = bench.crash();
     bench.page(&room, &window(Span::ALL, Order::Ascending, 10), &all);
@@ -107,7 +107,7 @@ pub fn settle_decides_a_batch_that_may_be_lost<S: StoreUnderTest>(open: impl Fn(
     assert_unknown(&bench, &batch);
     bench.page(&room, &window(Span::ALL, Order::Ascending, 10), &all);
     match bench.settle().last_batch {
-        1 => bench.builder = way_back,
+        1 => bench.builder.go_back(way_back),
         2 => all.push(message),
         other => panic!("settled at batch {other} of 2"),
     }

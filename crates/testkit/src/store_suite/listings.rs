@@ -155,7 +155,7 @@ pub fn channels_are_listed_in_byte_order<S: StoreUnderTest>(open: impl Fn() -> S
     names.sort_unstable();
     let bench = bench.crash();
     let afters: Vec<Option<String>> = [None].into_iter().chain(names.iter().cloned().map(Some)).collect();
-    for prefix in ["", "a", "a/", "ä", "room", "room/1", "\u{10ffff}", "no such", &names[3]] {
+    for prefix in ["", "a", "a/", "ä", "room", "room/1", "\u{10ffff}", "no such", "member", "direct", &names[3]] {
         for after in afters.iter().chain(&[Some("a/a".into()), Some("~".into())]) {
             for limit in [0, 1, 5, u32::MAX] {
                 check_listing(&bench, &names, prefix, after.as_deref(), limit);
@@ -272,7 +272,8 @@ fn check_feed<S: StoreUnderTest>(bench: &Bench<S>, span: Span, limit: u32, all: 
 fn check_listing<S: StoreUnderTest>(bench: &Bench<S>, names: &[String], prefix: &str, after: Option<&str>, limit: u32) {
     let after_name = after.map(|after| ChannelName::named(after).expect("tests give valid names"));
     let entries = bench.store().channels(&app(), prefix, after_name.as_ref(), limit).expect("channels are listed");
-    let got: Vec<&str> = entries.iter().filter_map(|entry| entry.channel.name.as_named()).collect();
+    let got: Vec<&str> =
+        entries.iter().map(|entry| entry.channel.name.as_named().expect("a name in the clear")).collect();
     let wanted = names.iter().map(String::as_str).filter(|name| name.starts_with(prefix));
     let wanted: Vec<&str> =
         wanted.filter(|name| after.is_none_or(|after| *name > after)).take(limit as usize).collect();

@@ -1,0 +1,240 @@
+//! What can be done in a random run, in words that mean something whatever was done before.
+
+use crate::{BatchBuilder, Outcome};
+use model::{Id, Message, Order, TICKS_PER_SECOND};
+use proptest::{collection::vec, option, prelude::*};
+use std::sync::Arc;
+
+/// How many channels take part, and how many authors, types, idempotency keys and records.
+pub const ROOMS: u8 = 8;
+const AUTHORS: u8 = 3;
+const TYPES: u8 = 2;
+const KEYS: u8 = 6;
+const RECORDS: u8 = 12;
+const STEPS: usize = 60;
+
+/// One thing done to the store under test and to the oracle.
+#[expect(missing_docs, reason = "the comment of a variant tells its fields")]
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A batch of these drafts, which ends like this, if the store can be made to; when its outcome is unknown, perhaps
+    /// the power goes before it is settled.
+    Apply { drafts: Vec<Draft>, outcome: Outcome, crash_in_doubt: bool },
+    /// The last batch again.
+    ApplyAgain,
+    /// A batch whose number is this much too high.
+    Skip(u8),
+    /// Time goes on by so many ticks.
+    Pass(u64),
+    /// Messages move to where old ones are kept.
+    Flush,
+    /// An orderly restart.
+    Restart,
+    /// A power cut.
+    Crash,
+    /// One page.
+    Read(Question),
+    /// All pages, one after the other, each from where the one before ended.
+    Walk(Question),
+    /// A count of the question's span.
+    Count(Question),
+    /// The heads of some channels.
+    Heads(Vec<u8>),
+    /// An idempotency key, asked for so many days later.
+    Keyed { room: u8, key: u8, days_later: u64 },
+    /// Part of the feed, between places of a channel.
+    Feed { room: u8, from: Place, to: Place, limit: u32 },
+    /// What refills the ring.
+    Recent { bytes: usize },
+    /// A listing by a prefix of a channel's name, perhaps after the name of another.
+    Channels { prefix_bytes: usize, after: Option<u8>, limit: u32 },
+    /// One record.
+    Record(u8),
+    /// A scan by a prefix of a record's name, perhaps after the name of another.
+    Records { prefix_bytes: usize, after: Option<u8>, limit: u32 },
+}
+
+/// One or several equal changes of a batch.
+#[expect(missing_docs, reason = "the comment of a variant tells its fields")]
+#[derive(Clone, Debug)]
+pub enum Draft {
+    /// So many messages.
+    Publish {
+        /// In which channel.
+        room: u8,
+        /// How many.
+        copies: u8,
+        /// Bytes of each payload.
+        size: u32,
+        /// By whom.
+        author: Option<u8>,
+        /// Of which type.
+        custom_type: Option<u8>,
+        /// Due so many ticks after the first.
+        due_in: Option<u64>,
+        /// Under which key the first one is, unless that was used lately.
+        key: Option<u8>,
+    },
+    /// A record is set to a value of so many bytes, or deleted.
+    Set { name: u8, size: Option<u16> },
+}
+
+/// A place in a channel.
+#[expect(missing_docs, reason = "the comment of a variant tells its fields")]
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// Below everything.
+    Start,
+    /// Above everything.
+    End,
+    /// At the message so many thousandths into the channel, or so many raw ids beside it.
+    Near { thousandths: u16, offset: i64 },
+}
+
+/// What is asked of a channel.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Which channel.
+    pub room: u8,
+    /// The exclusive lower bound.
+    pub after: Place,
+    /// The inclusive upper bound.
+    pub upto: Place,
+    /// From which end.
+    pub order: Order,
+    /// How many at most.
+    pub limit: u32,
+    /// Only greater seqs, counted down from the newest one.
+    pub above: Option<u64>,
+    /// Only this author.
+    pub author: Option<u8>,
+    /// Only this type.
+    pub custom_type: Option<u8>,
+    /// What reads as now.
+    pub now: Place,
+}
+
+impl Place {
+    /// The id meant, in a channel that holds this.
+    pub fn resolve(self, all: &[Arc<Message>]) -> Id {
+        match self {
+            Place::Start => Id::MIN,
+            Place::End => Id::MAX,
+            Place::Near { thousandths, offset } => {
+                let nth = all.len() * usize::from(thousandths) / 1000;
+                let near = all.get(nth).or(all.last()).map_or(BatchBuilder::new().next_id(), |message| message.id);
+                Id::from_raw(near.raw().saturating_add_signed(offset))
+            }
+        }
+    }
+}
+
+/// Runs of random steps.
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..STEPS)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        24 => (vec(draft(), 0..12), outcome(), any::<bool>())
+            .prop_map(|(drafts, outcome, crash_in_doubt)| Step::Apply { drafts, outcome, crash_in_doubt }),
+        1 => Just(Step::ApplyAgain),
+        1 => (1..5_u8).prop_map(Step::Skip),
+        2 => passing().prop_map(Step::Pass),
+        4 => Just(Step::Flush),
+        2 => Just(Step::Restart),
+        2 => Just(Step::Crash),
+        12 => question().prop_map(Step::Read),
+        4 => question().prop_map(Step::Walk),
+        5 => question().prop_map(Step::Count),
+        2 => vec(0..ROOMS, 0..6).prop_map(Step::Heads),
+        4 => (0..ROOMS, 0..KEYS, 0..3_u64).prop_map(|(room, key, days_later)| Step::Keyed { room, key, days_later }),
+        4 => (0..ROOMS, place(), place(), limit()).prop_map(|(room, from, to, limit)| Step::Feed { room, from, to, limit }),
+        2 => prop_oneof![0..20_000_usize, Just(usize::MAX)].prop_map(|bytes| Step::Recent { bytes }),
+        2 => (0..7_usize, option::of(0..ROOMS), limit())
+            .prop_map(|(prefix_bytes, after, limit)| Step::Channels { prefix_bytes, after, limit }),
+        2 => (0..RECORDS).prop_map(Step::Record),
+        2 => (0..4_usize, option::of(0..RECORDS), limit())
+            .prop_map(|(prefix_bytes, after, limit)| Step::Records { prefix_bytes, after, limit }),
+    ]
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let copies = prop_oneof![6 => 1..4_u8, 2 => 4..40_u8, 1 => 100..=255_u8];
+    let size = prop_oneof![8 => 0..200_u32, 2 => 0..3_000_u32, 1 => 0..70_000_u32];
+    let publish = (rooms(), copies, size, author(), custom_type(), due_in(), option::weighted(0.2, 0..KEYS));
+    let size = option::weighted(0.7, prop_oneof![4 => 0..50_u16, 1 => 0..5_000_u16]);
+    prop_oneof![
+        5 => publish.prop_map(|(room, copies, size, author, custom_type, due_in, key)| {
+            // Many large ones would only make a run slow.
+            let size = if copies > 40 { size.min(300) } else { size };
+            Draft::Publish { room, copies, size, author, custom_type, due_in, key }
+        }),
+        1 => (0..RECORDS, size).prop_map(|(name, size)| Draft::Set { name, size }),
+    ]
+}
+
+fn question() -> impl Strategy<Value = Question> {
+    let span = prop_oneof![2 => Just((Place::Start, Place::End)), 5 => (place(), place())];
+    let order = prop_oneof![Just(Order::Ascending), Just(Order::Descending)];
+    let above = option::weighted(0.2, 0..400_u64);
+    let filters = (option::weighted(0.2, 0..AUTHORS), option::weighted(0.2, 0..TYPES));
+    let now = prop_oneof![2 => Just(Place::Start), 3 => place()];
+    (rooms(), span, order, limit(), above, filters, now).prop_map(
+        |(room, (after, upto), order, limit, above, (author, custom_type), now)| Question {
+            room,
+            after,
+            upto,
+            order,
+            limit,
+            above,
+            author,
+            custom_type,
+            now,
+        },
+    )
+}
+
+/// One channel gets most messages, so that it grows over the borders of blocks.
+fn rooms() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), 0..ROOMS]
+}
+
+fn author() -> impl Strategy<Value = Option<u8>> {
+    option::of(0..AUTHORS)
+}
+
+fn custom_type() -> impl Strategy<Value = Option<u8>> {
+    option::weighted(0.3, 0..TYPES)
+}
+
+fn due_in() -> impl Strategy<Value = Option<u64>> {
+    option::weighted(0.2, prop_oneof![1..500_u64, 1..TICKS_PER_SECOND, Just(86_400 * TICKS_PER_SECOND)])
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    let offset = prop_oneof![3 => Just(0), 3 => -1..=1_i64, 1 => -300..=300_i64];
+    prop_oneof![
+        1 => Just(Place::Start),
+        1 => Just(Place::End),
+        8 => (0..=1000_u16, offset).prop_map(|(thousandths, offset)| Place::Near { thousandths, offset }),
+    ]
+}
+
+fn limit() -> impl Strategy<Value = u32> {
+    prop_oneof![1 => Just(0), 6 => 1..30_u32, 3 => 30..300_u32, 1 => Just(u32::MAX)]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        15 => Just(Outcome::Happens),
+        1 => Just(Outcome::Refused),
+        1 => Just(Outcome::UnknownWritten),
+        1 => Just(Outcome::UnknownLost),
+    ]
+}
+
+fn passing() -> impl Strategy<Value = u64> {
+    let hour = 3600 * TICKS_PER_SECOND;
+    prop_oneof![4 => 1..TICKS_PER_SECOND, 2 => hour..20 * hour, 1 => 24 * hour..72 * hour]
+}
