@@ -7,7 +7,7 @@ use crate::{
 };
 use model::{
     ApplyError, Batch, Channel, ChannelName, Effort, FeedItem, Id, IdempotencyKey, Message, Order, Page, RecordKey,
-    RecordKind, Result, Seq, Settled, Span, Store, TICKS_PER_SECOND, Window,
+    RecordKind, Result, Seq, Settled, Span, Store, TICKS_PER_SECOND, UserId, Window,
 };
 use std::{fmt::Debug, sync::Arc};
 
@@ -348,8 +348,9 @@ fn room(n: u8) -> Channel {
     }
 }
 
-fn author_of(n: u8) -> model::UserId {
-    user(&format!("user {n}"))
+/// The last two differ only in what was proved.
+fn author_of(n: u8) -> UserId {
+    UserId { verified: n < 2, ..user(&format!("user {}", n.min(1))) }
 }
 
 fn type_of(n: u8) -> Arc<str> {
