@@ -12,6 +12,7 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -103,6 +104,39 @@ impl Connection {
     }
 }
 
+impl Answer {
+    /// How many of so many messages the server put off for now (429, 503): all of the request, or, in an array, those
+    /// whose outcome says so. A request that reads counts as one. Any other failure is an error.
+    pub fn refused(&self, messages: u64) -> Result<u64> {
+        if is_refusal(self.status.as_u16()) {
+            return Ok(messages.max(1));
+        }
+        ensure!(self.status.is_success(), "the server answered {self}");
+        if messages == 0 || !self.body.starts_with(b"[") {
+            return Ok(0);
+        }
+        let outcomes: Vec<Outcome> = serde_json::from_slice(&self.body).context("reading the outcomes of an array")?;
+        let failures: Vec<&Failure> = outcomes.iter().filter_map(|outcome| outcome.error.as_ref()).collect();
+        ensure!(failures.iter().all(|failure| is_refusal(failure.status)), "the server answered {self}");
+        Ok(failures.len() as u64)
+    }
+}
+
+fn is_refusal(status: u16) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS.as_u16() || status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
+}
+
+/// What became of one message of an array, as far as it matters here.
+#[derive(Deserialize)]
+struct Outcome {
+    error: Option<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    status: u16,
+}
+
 impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.status, String::from_utf8_lossy(&self.body))
@@ -121,5 +155,18 @@ mod tests {
         }
         assert!(Target::new("http://127.0.0.1:7117", "de/mo", "secret").is_err());
         assert!(Target::new("http://127.0.0.1:7117", "demo", "line\nbreak").is_err());
+    }
+
+    #[test]
+    fn refusals_are_told_from_failures_also_inside_an_array() {
+        let refused = |status, body: &'static str, messages| {
+            Answer { status, body: Bytes::from_static(body.as_bytes()) }.refused(messages).ok()
+        };
+        assert_eq!(refused(StatusCode::CREATED, r#"{"id":"1"}"#, 1), Some(0));
+        assert_eq!(refused(StatusCode::OK, r#"[{"id":"1"},{"error":{"status":503}}]"#, 2), Some(1));
+        assert_eq!(refused(StatusCode::OK, r#"[{"id":"1"},{"error":{"status":400}}]"#, 2), None);
+        assert_eq!(refused(StatusCode::SERVICE_UNAVAILABLE, "", 5), Some(5));
+        assert_eq!(refused(StatusCode::TOO_MANY_REQUESTS, "", 0), Some(1));
+        assert_eq!(refused(StatusCode::NOT_FOUND, "", 1), None);
     }
 }

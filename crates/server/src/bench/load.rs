@@ -7,7 +7,6 @@ use super::{
     work::{Mix, Work},
 };
 use anyhow::{Context, Result, bail};
-use http::StatusCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     sync::{
@@ -65,18 +64,17 @@ async fn drive(
         let answer = connection.send(step.request).await?;
         let end = Instant::now();
         answered.fetch_add(1, Ordering::Relaxed);
-        let refused = matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        if !refused && !answer.status.is_success() {
-            bail!("a {} was answered {answer}", operation.name());
+        let refused = answer.refused(messages)?;
+        if refused > 0 && step.must_succeed {
+            bail!("a {} was refused: {answer}", operation.name());
         }
         if !schedule.measures(start) {
             continue;
         }
         let tallied = tally.of(operation);
-        if refused {
-            tallied.refused += 1;
-        } else {
-            tallied.record(end - start, messages, payload_bytes, answer.body.len());
+        match refused {
+            0 => tallied.record(end - start, messages, payload_bytes, answer.body.len()),
+            _ => tallied.refused += 1,
         }
         tally.last_answer = Some(end);
     }

@@ -76,6 +76,8 @@ pub struct Step {
     pub messages: u64,
     /// Bytes of payload that it publishes.
     pub payload_bytes: u64,
+    /// A refusal ends the run: what is filled in must be there.
+    pub must_succeed: bool,
 }
 
 /// The requests of one connection.
@@ -109,7 +111,7 @@ impl Work {
                     Some(channels) => first / publishing.batch % channels,
                     None => publishing.channels.draw(&mut self.random) as u64,
                 };
-                (messages > 0).then(|| self.publish(publishing, channel, messages))
+                (messages > 0).then(|| Step { must_succeed: true, ..self.publish(publishing, channel, messages) })
             }
         }
     }
@@ -133,7 +135,7 @@ impl Work {
             json = format!("[{json}]");
         }
         let request = self.target.post(&format!("{}/messages", channel_name(channel)), json);
-        Step { operation: Operation::Publish, request, messages, payload_bytes }
+        Step { operation: Operation::Publish, request, messages, payload_bytes, must_succeed: false }
     }
 
     fn read(&mut self, reading: &Reading) -> Step {
@@ -146,7 +148,7 @@ impl Work {
                 (Operation::Deep, format!("{channel}/messages?limit={limit}&before={before}"))
             }
         };
-        Step { operation, request: self.target.get(&rest), messages: 0, payload_bytes: 0 }
+        Step { operation, request: self.target.get(&rest), messages: 0, payload_bytes: 0, must_succeed: false }
     }
 }
 
