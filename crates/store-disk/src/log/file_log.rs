@@ -79,7 +79,7 @@ impl FileLog {
         check_settings(&settings)?;
         let names = disk.list(dir).map_err(|error| cannot("list the log's directory", dir, error))?;
         let slots: Vec<u32> = names.iter().filter_map(|name| slot_of_name(name)).collect();
-        let (supers, found) = SuperFiles::open(disk.clone(), dir);
+        let (mut supers, found) = SuperFiles::open(disk.clone(), dir);
         let scene = Scene { disk: &*disk, dir, quarantine, store_id };
         let content = match found {
             Found::Newest(content) if content.store_id == store_id => content,
@@ -88,7 +88,9 @@ impl FileLog {
                 return Err(scene.judge_super(&text));
             }
             Found::Nothing if create && slots.is_empty() => {
-                Super { sequence: 0, store_id, next_generation: 1, live: Vec::new(), ready: Vec::new() }
+                let empty = Super { sequence: 1, store_id, next_generation: 1, live: Vec::new(), ready: Vec::new() };
+                supers.write(&empty).map_err(|error| cannot("create the log in", dir, error))?;
+                empty
             }
             Found::Nothing => return Err(scene.judge_super("both copies are missing")),
             Found::Damaged(reason) => return Err(scene.judge_super(&reason)),

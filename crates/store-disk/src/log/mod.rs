@@ -10,3 +10,4 @@ mod superblock;
 
 pub use damage::Loss;
 pub use file_log::FileLog;
+pub(crate) use file_log::random;

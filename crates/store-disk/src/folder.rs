@@ -1,0 +1,144 @@
+//! The data folder: who may use it, which format it has, and where the devices live in it.
+//!
+//! ```text
+//! lock          held by the program that uses the folder
+//! store.id      format version and id of the store
+//! log/          the log (docs/storage-format.md)
+//! tables/       the engine's files
+//! quarantine/   copies of what was found damaged
+//! ```
+
+use crate::{
+    log::{FileLog, random},
+    settings::{EngineSettings, FileLogSettings},
+    table::EngineTable,
+};
+use model::{Error, ErrorKind, Result};
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::Path,
+};
+
+const FORMAT_VERSION: &str = "1";
+const ID_NAME: &str = "store.id";
+const NEW_ID_NAME: &str = "store.id.new";
+/// Open files that the program asks the system for: tables, sockets and what else it needs.
+const OPEN_FILES_WANTED: u64 = 65_536;
+
+/// The settings of both devices.
+#[derive(Clone, Default, Debug)]
+pub struct DiskSettings {
+    /// The log.
+    pub log: FileLogSettings,
+    /// The tables.
+    pub engine: EngineSettings,
+}
+
+/// Keeps other programs away from a data folder while it lives. Drop it after the devices.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+/// Opens the devices of the data folder `dir`, making it if it is not there. A folder that another program uses, that
+/// has another format, or that is damaged is refused by name.
+pub fn open(dir: &Path, settings: &DiskSettings) -> Result<(FileLog, EngineTable, FolderLock)> {
+    let cannot = |error: io::Error| {
+        Error::unavailable(format!("cannot use the data folder {}: {error}", dir.display())).with_source(error)
+    };
+    fs::create_dir_all(dir).map_err(cannot)?;
+    let lock = lock(dir)?;
+    let (log_dir, tables, quarantine) = (dir.join("log"), dir.join("tables"), dir.join("quarantine"));
+    let known = read_id(&dir.join(ID_NAME))?;
+    let id = match known {
+        Some(id) => id,
+        None => begin_creation(dir)?,
+    };
+    for part in [&log_dir, &tables, &quarantine] {
+        fs::create_dir_all(part).map_err(cannot)?;
+    }
+    sync_dir(dir).map_err(cannot)?;
+    raise_open_files();
+    let log = FileLog::open(&log_dir, &quarantine, id, known.is_none(), settings.log.clone())?;
+    let table = EngineTable::open(&tables, &quarantine, settings.engine.clone())?;
+    if known.is_none() {
+        fs::rename(dir.join(NEW_ID_NAME), dir.join(ID_NAME)).and_then(|()| sync_dir(dir)).map_err(cannot)?;
+    }
+    Ok((log, table, lock))
+}
+
+fn lock(dir: &Path) -> Result<FolderLock> {
+    let path = dir.join("lock");
+    let cannot = |error: io::Error| {
+        Error::unavailable(format!("cannot lock the data folder with {}: {error}", path.display())).with_source(error)
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(FolderLock { _file: file }),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::unavailable(format!("the data folder {} is in use by another program", dir.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// The id of the store, if the file is there; refuses formats that this program does not know.
+fn read_id(path: &Path) -> Result<Option<u64>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::unavailable(format!("cannot read {}: {error}", path.display()))),
+    };
+    let refused = |reason: String| Error::new(ErrorKind::Internal, format!("{}: {reason}", path.display()));
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    match field("scrollback store format") {
+        Some(FORMAT_VERSION) => {}
+        Some(other) => return Err(refused(format!("format {other} is unknown; this program knows {FORMAT_VERSION}"))),
+        None => return Err(refused("not the id of a store".into())),
+    }
+    let id = field("id").and_then(|id| u64::from_str_radix(id, 16).ok());
+    id.map(Some).ok_or_else(|| refused("it tells no id".into()))
+}
+
+/// Chooses an id, or goes on with the one that a creation cut short has chosen. The id gets its final name when both
+/// devices exist: from then on an empty log is a loss, not a beginning.
+fn begin_creation(dir: &Path) -> Result<u64> {
+    let path = dir.join(NEW_ID_NAME);
+    if let Ok(Some(id)) = read_id(&path) {
+        return Ok(id);
+    }
+    for part in ["log", "tables"] {
+        let holds_files = fs::read_dir(dir.join(part)).is_ok_and(|mut entries| entries.next().is_some());
+        if holds_files {
+            let text = format!("the data folder {} holds {part} but no {ID_NAME}", dir.display());
+            return Err(Error::new(ErrorKind::Internal, text));
+        }
+    }
+    let id = random();
+    let text = format!("scrollback store format {FORMAT_VERSION}\nid {id:016x}\n");
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        sync_dir(dir)
+    });
+    written.map_err(|error| Error::unavailable(format!("cannot write {}: {error}", path.display())))?;
+    Ok(id)
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Asks for more open files, up to what the system allows without asking an operator.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let allowed = limit.maximum.unwrap_or(OPEN_FILES_WANTED).min(OPEN_FILES_WANTED);
+    if limit.current.is_some_and(|current| current < allowed) {
+        limit.current = Some(allowed);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, allowed, "the limit of open files could not be raised");
+        }
+    }
+}

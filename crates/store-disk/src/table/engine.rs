@@ -1,0 +1,222 @@
+//! One opening of the engine and the handles of its keyspaces.
+
+use crate::settings::EngineSettings;
+use bytes::Bytes;
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
+    config::{BlockSizePolicy, CompressionPolicy},
+};
+use model::{Error, Result};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, RwLock},
+};
+use store::device::{Space, SpaceRows, TableStatus};
+
+/// Bytes of a memtable; nothing is ever written into one.
+const MEMTABLE_BYTES: u64 = 1 << 20;
+/// Blocks of messages are 10 to 30 KiB each: about one in a data block.
+const BLOCKS_DATA_BLOCK_BYTES: u32 = 16 << 10;
+/// Small rows: what a point read decompresses.
+const ROWS_DATA_BLOCK_BYTES: u32 = 4 << 10;
+
+pub(super) type SpaceMap = Arc<BTreeMap<Space, Keyspace>>;
+
+/// An open engine.
+pub(super) struct Engine {
+    db: Database,
+    spaces: Mutex<SpaceMap>,
+    /// Held exclusively while an ingestion becomes visible: it draws its sequence number before it is registered, so
+    /// a snapshot made in between would change under its reader.
+    publishing: RwLock<()>,
+}
+
+impl Engine {
+    /// Opens the engine in `dir`. A journal that cannot be read is moved to `quarantine`: it holds no row.
+    pub fn open(dir: &Path, quarantine: &Path, settings: &EngineSettings) -> Result<Engine> {
+        let cannot = |error| cannot_open(dir, error);
+        if lacks_journal(dir).map_err(|error| cannot(error.into()))? {
+            make_journal(dir, settings).map_err(cannot)?;
+        }
+        let db = match open_database(dir, settings, false) {
+            Err(error) if is_of_journal(&error) => {
+                set_journals_aside(dir, quarantine).map_err(|error| cannot(error.into()))?;
+                tracing::warn!(%error, to = %quarantine.display(), "the engine's journal was unreadable and is set aside");
+                make_journal(dir, settings).map_err(cannot)?;
+                open_database(dir, settings, false).map_err(cannot)?
+            }
+            opened => opened.map_err(cannot)?,
+        };
+        let spaces = open_spaces(&db)?;
+        Ok(Engine { db, spaces: Mutex::new(Arc::new(spaces)), publishing: RwLock::new(()) })
+    }
+
+    /// Whether the engine gave up after an error and must be opened again.
+    pub fn is_poisoned(&self) -> bool {
+        matches!(self.db.persist(PersistMode::Buffer), Err(fjall::Error::Poisoned))
+    }
+
+    /// The handles of all spaces, as they are now.
+    pub fn spaces(&self) -> SpaceMap {
+        self.lock_spaces().clone()
+    }
+
+    /// A snapshot and the spaces that it can read.
+    pub fn snapshot(&self) -> (fjall::Snapshot, SpaceMap) {
+        let _no_ingestion = self.publishing.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        (self.db.snapshot(), self.spaces())
+    }
+
+    /// Writes the rows of one space into table files: synced, and visible at once, when this returns.
+    pub fn ingest(&self, space_rows: SpaceRows) -> fjall::Result<()> {
+        let keyspace = self.keyspace(space_rows.space)?;
+        let mut ingestion = keyspace.start_ingestion()?;
+        for (key, value) in space_rows.rows {
+            match value {
+                Some(value) => ingestion.write(key, value)?,
+                None => ingestion.write_tombstone(key)?,
+            }
+        }
+        let _no_snapshot = self.publishing.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        ingestion.finish()
+    }
+
+    /// Deletes a space; its files go when the last snapshot that can read it is gone.
+    pub fn drop_space(&self, space: Space) -> fjall::Result<()> {
+        let mut spaces = self.lock_spaces();
+        let Some(keyspace) = spaces.get(&space).cloned() else { return Ok(()) };
+        self.db.delete_keyspace(keyspace)?;
+        Arc::make_mut(&mut spaces).remove(&space);
+        Ok(())
+    }
+
+    /// Bytes in table files, and the longest first level.
+    pub fn status(&self) -> TableStatus {
+        let spaces = self.spaces();
+        TableStatus {
+            bytes: spaces.values().map(Keyspace::disk_space).sum(),
+            runs_max: spaces.values().map(Keyspace::l0_table_count).max().unwrap_or(0),
+        }
+    }
+
+    fn keyspace(&self, space: Space) -> fjall::Result<Keyspace> {
+        let mut spaces = self.lock_spaces();
+        if let Some(keyspace) = spaces.get(&space) {
+            return Ok(keyspace.clone());
+        }
+        let keyspace = self.db.keyspace(&space.name(), || options(space))?;
+        // The engine syncs what lies inside the new directory, but not the directory's own name.
+        if let Some(parent) = keyspace.path().parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Arc::make_mut(&mut spaces).insert(space, keyspace.clone());
+        Ok(keyspace)
+    }
+
+    fn lock_spaces(&self) -> MutexGuard<'_, SpaceMap> {
+        self.spaces.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Whether the keys strictly grow; the engine panics when they do not.
+pub(super) fn check_order(space: Space, rows: &[(Bytes, Option<Bytes>)]) -> Result<()> {
+    match rows.windows(2).all(|pair| pair[0].0 < pair[1].0) && rows.iter().all(|(key, _)| !key.is_empty()) {
+        true => Ok(()),
+        false => Err(Error::internal(format!("keys of {} do not strictly grow", space.name()))),
+    }
+}
+
+fn options(space: Space) -> KeyspaceCreateOptions {
+    let block_bytes = match space {
+        Space::Blocks(_) | Space::Feed(_) => BLOCKS_DATA_BLOCK_BYTES,
+        Space::Meta | Space::Channels | Space::Dedup(_) | Space::Records => ROWS_DATA_BLOCK_BYTES,
+    };
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE_BYTES)
+        .data_block_size_policy(BlockSizePolicy::all(block_bytes))
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+}
+
+fn open_database(dir: &Path, settings: &EngineSettings, idle: bool) -> fjall::Result<Database> {
+    let builder = Database::builder(dir)
+        .cache_size(settings.cache_bytes)
+        .manual_journal_persist(true)
+        .max_cached_files(Some(settings.open_files));
+    match idle {
+        true => builder.worker_threads_unchecked(0).open(),
+        false => builder.worker_threads(settings.worker_threads.max(1)).open(),
+    }
+}
+
+/// Opens and closes an engine that has no journal. It learns its sequence numbers from the tables only if it finds a
+/// journal: used as it is after it made a new one, it would not see its rows.
+fn make_journal(dir: &Path, settings: &EngineSettings) -> fjall::Result<()> {
+    open_database(dir, settings, true).map(drop)
+}
+
+fn open_spaces(db: &Database) -> Result<BTreeMap<Space, Keyspace>> {
+    let mut spaces = BTreeMap::new();
+    for name in db.list_keyspace_names() {
+        let unknown = || Error::internal(format!("the tables hold a space that this version does not know: {name}"));
+        let space = Space::from_name(&name).ok_or_else(unknown)?;
+        let keyspace = db.keyspace(&name, || options(space)).map_err(engine_failed)?;
+        spaces.insert(space, keyspace);
+    }
+    Ok(spaces)
+}
+
+/// Whether there is an engine without a journal.
+fn lacks_journal(dir: &Path) -> io::Result<bool> {
+    Ok(dir.join("version").try_exists()? && journals(dir)?.is_empty())
+}
+
+fn journals(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".jnl") {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn set_journals_aside(dir: &Path, quarantine: &Path) -> io::Result<()> {
+    for name in journals(dir)? {
+        let mut aside = quarantine.join(format!("engine-{name}"));
+        for number in 1.. {
+            if !aside.try_exists()? {
+                break;
+            }
+            aside = quarantine.join(format!("engine-{name}.{number}"));
+        }
+        fs::rename(dir.join(name), aside)?;
+    }
+    File::open(quarantine)?.sync_all()?;
+    File::open(dir)?.sync_all()
+}
+
+fn is_of_journal(error: &fjall::Error) -> bool {
+    use fjall::Error::{Decompress, InvalidTag, InvalidTrailer, JournalRecovery};
+    matches!(error, JournalRecovery(_) | InvalidTrailer | InvalidTag(_) | Decompress(_))
+}
+
+/// Whether the error says that there is no space: nothing was put in doubt by it.
+pub(super) fn is_storage_full(error: &fjall::Error) -> bool {
+    let io = match error {
+        fjall::Error::Io(io) | fjall::Error::Storage(lsm_tree::Error::Io(io)) => io,
+        _ => return false,
+    };
+    matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+pub(super) fn engine_failed(error: fjall::Error) -> Error {
+    Error::unavailable("the tables cannot be read or written now").with_source(error)
+}
+
+fn cannot_open(dir: &Path, error: fjall::Error) -> Error {
+    Error::unavailable(format!("cannot open the tables in {}: {error}", dir.display())).with_source(error)
+}
