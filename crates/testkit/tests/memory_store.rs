@@ -24,5 +24,5 @@ testkit::store_suite!(|| Oracle(MemoryStore::new()));
 
 #[test]
 fn random_operations_agree_with_the_oracle() {
-    random::compare_with_oracle(random::seed_or(1), 100, || Oracle(MemoryStore::new()));
+    random::compare_with_oracle(random::seed_or(1), 50, || Oracle(MemoryStore::new()));
 }

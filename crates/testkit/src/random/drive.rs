@@ -9,6 +9,7 @@ use model::{
     ApplyError, Batch, Channel, ChannelName, Effort, FeedItem, Id, IdempotencyKey, Message, Order, Page, RecordKey,
     RecordKind, Result, Seq, Settled, Span, Store, TICKS_PER_SECOND, UserId, Window,
 };
+use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::{fmt::Debug, sync::Arc};
 
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
@@ -39,7 +40,7 @@ impl<S: StoreUnderTest> Run<S> {
         match step {
             Step::Apply { drafts, outcome, crash_in_doubt } => return self.apply(drafts, *outcome, *crash_in_doubt),
             Step::ApplyAgain => self.apply_again()?,
-            Step::Skip(by) => self.skip(*by)?,
+            Step::WrongNumber(by) => self.apply_wrong_number(*by)?,
             Step::Pass(ticks) => self.builder.pass_ticks(*ticks),
             Step::Flush => self.tested.flush(),
             Step::Restart => return self.restart(),
@@ -111,14 +112,14 @@ impl<S: StoreUnderTest> Run<S> {
         self.tested.store().apply(batch).map_err(|error| format!("the last batch again: {error}"))
     }
 
-    fn skip(&mut self, by: u8) -> Verdict {
+    fn apply_wrong_number(&mut self, by: i64) -> Verdict {
         let mut builder = self.builder.clone();
-        builder.publish(&room(0), "past a gap");
+        builder.publish(&room(0), "under a wrong number");
         let mut batch = builder.batch();
-        batch.number += u64::from(by);
+        batch.number = batch.number.saturating_add_signed(by);
         match self.tested.store().apply(&batch) {
             Err(ApplyError::Refused(_)) => Ok(()),
-            other => Err(format!("a gap of {by} before a batch answered {other:?}")),
+            other => Err(format!("batch {} answered {other:?}", batch.number)),
         }
     }
 
@@ -363,10 +364,7 @@ fn record_key(n: u8) -> RecordKey {
 
 /// A text of so many bytes that differs from others and does not compress to nothing.
 fn text(size: u32, salt: u64) -> String {
-    let mut state = salt | 1;
-    let mut letter = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        char::from(b' ' + (state >> 58) as u8)
-    };
-    (0..size).map(|_| letter()).collect()
+    let mut bytes = vec![0; size as usize];
+    SmallRng::seed_from_u64(salt).fill_bytes(&mut bytes);
+    bytes.into_iter().map(|byte| char::from(b' ' + byte % 64)).collect()
 }

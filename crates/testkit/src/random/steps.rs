@@ -22,8 +22,8 @@ pub enum Step {
     Apply { drafts: Vec<Draft>, outcome: Outcome, crash_in_doubt: bool },
     /// The last batch again.
     ApplyAgain,
-    /// A batch whose number is this much too high.
-    Skip(u8),
+    /// New content under a number that is this much too high, or under that of the last batch.
+    WrongNumber(i64),
     /// Time goes on by so many ticks.
     Pass(u64),
     /// Messages move to where old ones are kept.
@@ -89,6 +89,8 @@ pub enum Place {
     End,
     /// At the message so many thousandths into the channel, or so many raw ids beside it.
     Near { thousandths: u16, offset: i64 },
+    /// When that message is due, or just before, if it ever is.
+    Due { thousandths: u16, early: bool },
 }
 
 /// What is asked of a channel.
@@ -121,12 +123,19 @@ impl Place {
             Place::Start => Id::MIN,
             Place::End => Id::MAX,
             Place::Near { thousandths, offset } => {
-                let nth = all.len() * usize::from(thousandths) / 1000;
-                let near = all.get(nth).or(all.last()).map_or(BatchBuilder::new().next_id(), |message| message.id);
+                let near = nth(all, thousandths).map_or(BatchBuilder::new().next_id(), |message| message.id);
                 Id::from_raw(near.raw().saturating_add_signed(offset))
+            }
+            Place::Due { thousandths, early } => {
+                let due = nth(all, thousandths).and_then(|message| message.expires_at).unwrap_or_default();
+                if early { due.previous() } else { due }
             }
         }
     }
+}
+
+fn nth(all: &[Arc<Message>], thousandths: u16) -> Option<&Arc<Message>> {
+    all.get(all.len() * usize::from(thousandths) / 1000).or(all.last())
 }
 
 /// Runs of random steps.
@@ -139,7 +148,7 @@ fn step() -> impl Strategy<Value = Step> {
         24 => (vec(draft(), 0..12), outcome(), any::<bool>())
             .prop_map(|(drafts, outcome, crash_in_doubt)| Step::Apply { drafts, outcome, crash_in_doubt }),
         1 => Just(Step::ApplyAgain),
-        1 => (1..5_u8).prop_map(Step::Skip),
+        2 => prop_oneof![Just(-1), 1..5_i64].prop_map(Step::WrongNumber),
         2 => passing().prop_map(Step::Pass),
         4 => Just(Step::Flush),
         2 => Just(Step::Restart),
@@ -179,7 +188,8 @@ fn question() -> impl Strategy<Value = Question> {
     let order = prop_oneof![Just(Order::Ascending), Just(Order::Descending)];
     let above = option::weighted(0.2, 0..400_u64);
     let filters = (option::weighted(0.2, 0..AUTHORS), option::weighted(0.2, 0..TYPES));
-    let now = prop_oneof![2 => Just(Place::Start), 3 => place()];
+    let due = (0..=1000_u16, any::<bool>()).prop_map(|(thousandths, early)| Place::Due { thousandths, early });
+    let now = prop_oneof![2 => Just(Place::Start), 2 => place(), 3 => due];
     (rooms(), span, order, limit(), above, filters, now).prop_map(
         |(room, (after, upto), order, limit, above, (author, custom_type), now)| Question {
             room,
