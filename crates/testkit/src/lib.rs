@@ -2,8 +2,10 @@
 //! suites that every implementation must pass, and a clock that tests move.
 
 mod batch_builder;
+mod fanout;
 mod faults;
 mod fields;
+pub mod history;
 pub mod judge;
 pub mod log_suite;
 mod manual_clock;
@@ -15,6 +17,7 @@ pub mod store_suite;
 pub mod table_suite;
 
 pub use batch_builder::{BatchBuilder, FIRST_TICK};
+pub use fanout::{Harm, LossyFanout, LossyNetwork};
 pub use faults::{Faults, Gate, Outcome};
 pub use fields::{Fields, app, channel, setting, user};
 pub use manual_clock::ManualClock;

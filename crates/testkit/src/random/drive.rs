@@ -6,8 +6,8 @@ use crate::{
     store_suite::StoreUnderTest, user,
 };
 use model::{
-    ApplyError, Batch, Channel, ChannelName, Effort, FeedItem, Id, IdempotencyKey, Message, Order, Page, RecordKey,
-    RecordKind, Result, Seq, Settled, Span, Store, TICKS_PER_SECOND, UserId, Window,
+    AppId, ApplyError, Batch, Channel, ChannelName, Effort, FeedItem, Id, IdempotencyKey, Message, Order, Page,
+    RecordKey, RecordKind, Result, Seq, Settled, Span, Store, TICKS_PER_SECOND, UserId, Window,
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::{fmt::Debug, sync::Arc};
@@ -345,6 +345,7 @@ fn room(n: u8) -> Channel {
         7 => Channel { app: app(), name: ChannelName::direct("ann", "bob") },
         3 => channel("röom/🎉"),
         2 => channel("room/"),
+        5 => Channel { app: AppId::new("demo2").expect("the name is valid"), ..channel("room/5") },
         n => channel(&format!("room/{n}")),
     }
 }
@@ -359,7 +360,8 @@ fn type_of(n: u8) -> Arc<str> {
 }
 
 fn record_key(n: u8) -> RecordKey {
-    setting(&[b'r', 0, n / 4, n])
+    let kind = if n < 9 { RecordKind::Setting } else { RecordKind::Grant };
+    RecordKey { kind, ..setting(&[b'r', 0, n / 4, n]) }
 }
 
 /// A text of so many bytes that differs from others and does not compress to nothing.

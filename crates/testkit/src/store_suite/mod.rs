@@ -1,7 +1,14 @@
 //! The contract suite of [`model::Store`]: each function is one promise, for any store. A crate runs all of them by
 //!
-//! ```ignore
-//! testkit::store_suite!(|| MyStoreUnderTest::open_empty());
+//! ```
+//! # use testkit::{MemoryStore, store_suite::StoreUnderTest};
+//! # struct MyStore(MemoryStore);
+//! # impl MyStore { fn open_empty() -> MyStore { MyStore(MemoryStore::new()) } }
+//! # impl StoreUnderTest for MyStore {
+//! #     fn store(&self) -> &dyn model::Store { &self.0 }
+//! #     fn restart(self) -> MyStore { MyStore(self.0.restart()) }
+//! # }
+//! testkit::store_suite!(|| MyStore::open_empty());
 //! ```
 //!
 //! in a test file of its own: one `#[test]` comes out for each promise.
