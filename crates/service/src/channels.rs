@@ -1,17 +1,59 @@
 //! The type that dialects call.
 
-use crate::{Caller, Draft, History, Published, Query, Settings, Subscription, Topic};
+use crate::{
+    Caller, Draft, History, Published, Query, Rights, Settings, Subscription, Topic,
+    hash::Hasher,
+    hub::Hub,
+    live::Live,
+    lookup::LookUps,
+    metrics::Metrics,
+    order::{Found, Order, Request},
+    pages::Pages,
+    publish,
+    queue::Queue,
+    reads::Reads,
+    ring::{Recent, Ring},
+    sequencer::{EPOCH, SHARD, Sequencer, Tools, first_tick},
+};
 use bytes::Bytes;
 use model::{
-    AppId, Channel, ChannelEntry, ChannelName, Clock, Error, Fanout, Id, Record, RecordKey, RecordKind, Result, Span,
-    Store,
+    AppId, Change, Channel, ChannelEntry, ChannelName, Clock, Error, ErrorKind, Fanout, Id, Record, RecordChange,
+    RecordKey, RecordKind, Result, Settled, Span, Store, limits,
 };
 use prometheus_client::registry::Registry;
-use std::sync::Arc;
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+};
+use tokio::sync::{oneshot, watch};
 
-/// The work. Cheap to clone.
+/// The work. Cheap to clone; the sequencer ends when the last clone is dropped.
 #[derive(Clone)]
-pub struct Channels(Arc<Settings>);
+pub struct Channels {
+    shared: Arc<Shared>,
+    _open: Arc<Open>,
+}
+
+/// What all parts of the service share.
+pub(crate) struct Shared {
+    pub settings: Settings,
+    pub clock: Arc<dyn Clock>,
+    pub live: Arc<Live>,
+    pub reads: Reads,
+    pub metrics: Metrics,
+    queue: Arc<Queue>,
+    ended: watch::Receiver<()>,
+}
+
+/// Closes the queue when nobody can publish any more.
+struct Open(Arc<Queue>);
+
+/// Held by the sequencer's thread: however that ends, nobody waits for it in vain.
+struct Running {
+    queue: Arc<Queue>,
+    live: Arc<Live>,
+    _ended: watch::Sender<()>,
+}
 
 /// What the service stands on.
 pub struct Parts {
@@ -45,46 +87,104 @@ pub struct Status {
 }
 
 impl Channels {
-    /// Settles the store, refills the recent ring and starts the sequencer.
+    /// Settles the store, refills the recent ring and starts the sequencer. Blocks while the store does.
     pub fn start(parts: Parts, settings: Settings) -> Result<Channels> {
-        let _ = parts;
-        Ok(Channels(Arc::new(settings)))
+        let Parts { store, fanout, clock } = parts;
+        let metrics = Metrics::new();
+        let settled = store.settle(SHARD, EPOCH)?;
+        let live = Arc::new(live(&*store, &*clock, fanout, &settings, &settled, &metrics)?);
+        let queue = Arc::new(Queue::new(settings.queue_requests, settings.queue_bytes));
+        let (look_ups, waiting) = mpsc::channel();
+        let (ended_sender, ended) = watch::channel(());
+
+        let helper =
+            LookUps { store: store.clone(), clock: clock.clone(), live: live.clone(), queue: queue.clone(), waiting };
+        spawn("look-ups", move || helper.run())?;
+        let tools = Tools {
+            store: store.clone(),
+            clock: clock.clone(),
+            live: live.clone(),
+            queue: queue.clone(),
+            look_ups,
+            metrics: metrics.clone(),
+        };
+        let sequencer = Sequencer::new(tools, &settings, settled);
+        let running = Running { queue: queue.clone(), live: live.clone(), _ended: ended_sender };
+        spawn("sequencer", move || {
+            let _running = running;
+            sequencer.run();
+        })?;
+
+        let reads = Reads::new(store, &settings, metrics.clone());
+        let _open = Arc::new(Open(queue.clone()));
+        Ok(Channels { shared: Arc::new(Shared { settings, clock, live, reads, metrics, queue, ended }), _open })
     }
 
     /// Refuses new work, finishes what waits, ends subscriptions; returns when the sequencer has stopped.
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        self.shared.queue.close();
+        // The sender is dropped without ever sending: an error is the end that is waited for.
+        let _ = self.shared.ended.clone().changed().await;
+    }
 
-    /// Publishes a message. Needs [`crate::Rights::WRITE`].
+    /// Publishes a message. Needs [`Rights::WRITE`]. When this returns `Ok` the message is durable, or, if it was not
+    /// to be stored, on its way to subscribers. An `Unavailable` says whether it may have been stored.
     pub async fn publish(&self, caller: &Caller, channel: &Channel, draft: Draft) -> Result<Published> {
-        let _ = (caller, channel, draft, &self.0);
-        Err(Error::unavailable("not yet"))
+        check_app(caller, &channel.app)?;
+        caller.access.demand(&channel.name, Rights::WRITE)?;
+        let order = publish::order(&self.shared.live.hasher, &self.shared.settings, channel, draft)?;
+        self.shared.submit_one(order).await
     }
 
     /// Publishes several messages, in order, each with its own outcome; in one batch where they fit.
     pub async fn publish_all(&self, caller: &Caller, drafts: Vec<(Channel, Draft)>) -> Vec<Result<Published>> {
-        let _ = caller;
-        drafts.iter().map(|_| Err(Error::unavailable("not yet"))).collect()
+        let most = self.shared.settings.publish_drafts;
+        if drafts.len() > most {
+            let error = Error::new(ErrorKind::TooLarge, format!("at most {most} messages at once; nothing was stored"));
+            return drafts.iter().map(|_| Err(error.again())).collect();
+        }
+        let (hasher, settings) = (&self.shared.live.hasher, &self.shared.settings);
+        let mut orders = Vec::with_capacity(drafts.len());
+        let mut refused = Vec::new();
+        for (at, (channel, draft)) in drafts.into_iter().enumerate() {
+            let allowed = check_app(caller, &channel.app)
+                .and_then(|()| caller.access.demand(&channel.name, Rights::WRITE))
+                .and_then(|()| publish::order(hasher, settings, &channel, draft));
+            match allowed {
+                Ok(order) => orders.push(order),
+                Err(error) => refused.push((at, error)),
+            }
+        }
+        let mut outcomes = self.shared.submit(orders).await;
+        // By growing index, so each lands where its draft stood.
+        for (at, error) in refused {
+            outcomes.insert(at, Err(error));
+        }
+        outcomes
     }
 
-    /// Publishes a small message that only present subscribers see. Needs [`crate::Rights::WRITE`].
+    /// Publishes a small message that only present subscribers see. Needs [`Rights::WRITE`].
     pub async fn signal(&self, caller: &Caller, channel: &Channel, draft: Draft) -> Result<Published> {
-        self.publish(caller, channel, draft).await
+        check_app(caller, &channel.app)?;
+        caller.access.demand(&channel.name, Rights::WRITE)?;
+        let order = publish::signal(&self.shared.live.hasher, &self.shared.settings, channel, draft)?;
+        self.shared.submit_one(order).await
     }
 
-    /// A page of a channel. Needs [`crate::Rights::HISTORY`].
+    /// A page of a channel. Needs [`Rights::HISTORY`].
     pub async fn history(&self, caller: &Caller, channel: &Channel, query: &Query) -> Result<Arc<History>> {
-        let _ = (caller, channel, query);
-        Err(Error::unavailable("not yet"))
+        check_app(caller, &channel.app)?;
+        self.shared.history(caller, channel, query).await
     }
 
-    /// How many messages of a span the caller may see: exact. Needs [`crate::Rights::HISTORY`].
+    /// How many messages of a span the caller may see: exact. Needs [`Rights::HISTORY`].
     pub async fn count(&self, caller: &Caller, channel: &Channel, span: Span) -> Result<u64> {
-        let _ = (caller, channel, span);
-        Err(Error::unavailable("not yet"))
+        check_app(caller, &channel.app)?;
+        self.shared.count(caller, channel, span).await
     }
 
     /// Channels with names in the clear that begin with `prefix`, those after `after`, in byte order. Needs
-    /// [`crate::Rights::HISTORY`] on everything that begins so. The heads are the channels', not cut by a window.
+    /// [`Rights::HISTORY`] on everything that begins so. The heads are the channels', not cut by a window.
     pub async fn list_channels(
         &self,
         caller: &Caller,
@@ -92,33 +192,44 @@ impl Channels {
         after: Option<&ChannelName>,
         limit: u32,
     ) -> Result<Vec<ChannelEntry>> {
-        let _ = (caller, prefix, after, limit);
-        Err(Error::unavailable("not yet"))
+        caller.access.demand_prefix(prefix, Rights::HISTORY)?;
+        self.shared.check_limit(limit)?;
+        let (app, prefix, after) = (caller.app.clone(), prefix.to_owned(), after.cloned());
+        self.shared.reads.run(move |store| store.channels(&app, &prefix, after.as_ref(), limit)).await
     }
 
     /// Joins history and live: everything after `from` that matches a topic, each change once, in order, then what
-    /// comes. Without `from`: from now on. A position above the frontier is taken as the frontier.
+    /// comes. Without `from`: from now on. A position above the frontier is taken as the frontier. Needs
+    /// [`Rights::READ`] on all that a topic covers, and [`Rights::HISTORY`] for a position before the recent ring.
     pub async fn subscribe(&self, caller: &Caller, topics: Vec<Topic>, from: Option<Id>) -> Result<Subscription> {
-        let _ = (caller, topics);
-        Ok(Subscription { channels: self.clone(), position: from.unwrap_or(self.frontier()) })
+        Subscription::start(self.shared.clone(), caller, topics, from)
     }
 
     /// Everything at or below it is visible, and nothing will ever appear there.
     pub fn frontier(&self) -> Id {
-        Id::MIN
+        self.shared.live.frontier()
     }
 
     /// A record. For callers inside the house: no access is asked.
     pub async fn record(&self, key: &RecordKey) -> Result<Option<Record>> {
-        let _ = key;
-        Err(Error::unavailable("not yet"))
+        let key = key.clone();
+        self.shared.reads.run(move |store| store.record(&key)).await
     }
 
     /// Sets or deletes a record, and returns its new version. `expected`: the version that it must have,
     /// [`Id::MIN`] for "must not exist", none for whatever; `Conflict` otherwise.
     pub async fn put_record(&self, key: RecordKey, value: Option<Bytes>, expected: Option<Id>) -> Result<Id> {
-        let _ = (key, value, expected);
-        Err(Error::unavailable("not yet"))
+        if key.name.is_empty() || key.name.len() > limits::RECORD_NAME_BYTES {
+            return Err(Error::invalid(format!("record: its name has 1 to {} bytes", limits::RECORD_NAME_BYTES)));
+        }
+        if value.as_ref().map_or(0, Bytes::len) > limits::RECORD_VALUE_BYTES {
+            let most = limits::RECORD_VALUE_BYTES;
+            return Err(Error::new(ErrorKind::TooLarge, format!("record: its value has at most {most} bytes")));
+        }
+        let place = self.shared.live.hasher.record(&key);
+        let change = Arc::new(Change::Record(RecordChange { id: Id::MIN, key, value }));
+        let order = Order { change, place, key: None, ttl: None, expected, found: Found::default() };
+        self.shared.submit_one(order).await.map(|published| published.id)
     }
 
     /// Records of a kind whose names begin with `prefix`, in byte order, those after `after`.
@@ -130,26 +241,115 @@ impl Channels {
         after: Option<&[u8]>,
         limit: u32,
     ) -> Result<Vec<Record>> {
-        let _ = (app, kind, prefix, after, limit);
-        Err(Error::unavailable("not yet"))
+        self.shared.check_limit(limit)?;
+        let (app, prefix, after) = (app.clone(), prefix.to_owned(), after.map(<[u8]>::to_owned));
+        self.shared.reads.run(move |store| store.records(&app, kind, &prefix, after.as_deref(), limit)).await
     }
 
     /// How it goes.
     pub fn status(&self) -> Status {
+        let (queued_requests, queued_bytes) = self.shared.queue.depth();
+        let (ring_changes, ring_bytes) = self.shared.live.ring.size();
         Status {
-            accepting: false,
-            frontier: Id::MIN,
-            queued_requests: 0,
-            queued_bytes: 0,
-            ring_changes: 0,
-            ring_bytes: 0,
-            page_cache_bytes: 0,
-            subscriptions: 0,
+            accepting: self.shared.queue.is_accepting(),
+            frontier: self.frontier(),
+            queued_requests,
+            queued_bytes,
+            ring_changes,
+            ring_bytes,
+            page_cache_bytes: self.shared.live.pages.bytes(),
+            subscriptions: self.shared.live.hub.subscriptions(),
         }
     }
 
     /// Adds the service's metrics to a registry.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        let _ = registry;
+        self.shared.metrics.register(registry);
     }
+}
+
+impl Shared {
+    /// What reads as "now".
+    pub fn now(&self) -> Id {
+        Id::last_at(self.clock.now_ticks())
+    }
+
+    fn check_limit(&self, limit: u32) -> Result<()> {
+        let most = self.settings.page_messages;
+        if limit <= most { Ok(()) } else { Err(Error::invalid(format!("limit: at most {most}"))) }
+    }
+
+    async fn submit_one(&self, order: Order) -> Result<Published> {
+        let outcome = self.submit(vec![order]).await.pop();
+        outcome.unwrap_or_else(|| Err(Error::internal("the sequencer gave no outcome")))
+    }
+
+    /// Hands orders to the sequencer and waits for what became of them.
+    async fn submit(&self, orders: Vec<Order>) -> Vec<Result<Published>> {
+        if orders.is_empty() {
+            return Vec::new();
+        }
+        let count = orders.len();
+        let (sender, receiver) = oneshot::channel();
+        let failed = match self.queue.push(Request::new(orders, sender)) {
+            Ok(()) => match receiver.await {
+                Ok(outcomes) => return outcomes,
+                Err(_) => Error::unavailable("the sequencer failed; it is not known whether this was stored"),
+            },
+            Err(error) => {
+                self.metrics.refused_requests.inc();
+                error
+            }
+        };
+        (0..count).map(|_| Err(failed.again())).collect()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.queue.abandon();
+        self.live.hub.close();
+    }
+}
+
+/// The live side, with the ring refilled from what the store still has in memory.
+fn live(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    fanout: Option<Arc<dyn Fanout>>,
+    settings: &Settings,
+    settled: &Settled,
+    metrics: &Metrics,
+) -> Result<Live> {
+    let frontier = Id::new(first_tick(settled), settings.slot);
+    let hasher = Hasher::random();
+    let (begins_after, changes) = store.recent(SHARD, settings.ring_bytes)?;
+    let ring = Ring::new(settings.ring_bytes, (settings.ring_age.as_nanos() / 100) as u64, begins_after);
+    let recent = |change: Arc<Change>| {
+        let place = match &*change {
+            Change::Channel(change) => hasher.place(&change.channel),
+            Change::Record(change) => hasher.record(&change.key),
+        };
+        Recent { id: change.id(), place, change }
+    };
+    let changes: Vec<Recent> = changes.into_iter().map(recent).collect();
+    ring.push(&changes, clock.monotonic_ticks());
+    let pages = Pages::new(settings.page_cache_bytes, metrics.clone());
+    let hub = Hub::new(settings.subscriptions, frontier, fanout.clone());
+    Ok(Live::new(hasher, pages, ring, hub, fanout, frontier))
+}
+
+fn check_app(caller: &Caller, app: &AppId) -> Result<()> {
+    if caller.app == *app { Ok(()) } else { Err(Error::new(ErrorKind::Forbidden, "the channel is of another app")) }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map(drop).map_err(Error::internal)
 }

@@ -1,7 +1,12 @@
-//! Reading what is stored.
+//! Reading what is stored: pages and counts, as far back as the caller may see.
 
+use crate::{
+    access::{Caller, Rights, Visible},
+    channels::Shared,
+    pages::PageKey,
+};
 use bytes::Bytes;
-use model::{Id, Order, Page, Span, UserId};
+use model::{Channel, Effort, Error, Id, Order, Page, Position, RemovedCount, Result, Seq, Span, UserId, Window};
 use std::sync::{Arc, OnceLock};
 
 /// What history is asked for.
@@ -74,4 +79,130 @@ impl History {
             }
         }
     }
+}
+
+impl Shared {
+    pub(crate) async fn history(&self, caller: &Caller, channel: &Channel, query: &Query) -> Result<Arc<History>> {
+        caller.access.demand(&channel.name, Rights::HISTORY)?;
+        if query.limit > self.settings.page_messages {
+            return Err(Error::invalid(format!("limit: at most {}", self.settings.page_messages)));
+        }
+        let now = self.now();
+        let visible = caller.access.visible(now.ticks());
+        let keep = self.is_hot(query);
+        let key = PageKey { query: query.clone(), visible };
+        let place = self.live.hasher.place(channel);
+        self.live.pages.get(place, key, now, keep, self.read_page(channel, query, visible, now)).await
+    }
+
+    pub(crate) async fn count(&self, caller: &Caller, channel: &Channel, span: Span) -> Result<u64> {
+        caller.access.demand(&channel.name, Rights::HISTORY)?;
+        let now = self.now();
+        let visible = caller.access.visible(now.ticks());
+        let channel = channel.clone();
+        let count = self.reads.run(move |store| {
+            let above = match visible.newest {
+                Some(_) => visible.above(head_seq(&store.heads(std::slice::from_ref(&channel))?)),
+                None => Seq::NONE,
+            };
+            store.count(&channel, visible.cut(span), above, now)
+        });
+        count.await
+    }
+
+    /// Whether others are likely to ask the same: pages from the newest end, of every author and type.
+    fn is_hot(&self, query: &Query) -> bool {
+        let from_the_end = match query.reach {
+            Reach::Span { span, order } => order == Order::Descending && span.upto >= self.live.frontier(),
+            Reach::Around(_) => false,
+        };
+        from_the_end && query.author.is_none() && query.custom_type.is_none()
+    }
+
+    async fn read_page(&self, channel: &Channel, query: &Query, visible: Visible, now: Id) -> Result<History> {
+        let above = match visible.newest {
+            Some(_) => {
+                let asked = channel.clone();
+                let heads = self.reads.run(move |store| store.heads(&[asked])).await?;
+                visible.above(head_seq(&heads))
+            }
+            None => Seq::NONE,
+        };
+        // The channel may have grown since its head was read; the caller still sees no more than it may.
+        let limit = visible.newest.map_or(query.limit, |newest| query.limit.min(newest));
+        let window = |span, order, limit| Window {
+            span: visible.cut(span),
+            order,
+            limit,
+            above,
+            author: query.author.clone(),
+            custom_type: query.custom_type.clone(),
+            now,
+        };
+        let page = match query.reach {
+            Reach::Span { span, order } => self.read(channel, window(span, order, limit)).await?,
+            Reach::Around(id) => {
+                let below = Span { after: Id::MIN, upto: id.previous() };
+                let rest = Span { after: id.previous(), upto: Id::MAX };
+                let below = self.read(channel, window(below, Order::Descending, limit / 2)).await?;
+                let rest = self.read(channel, window(rest, Order::Ascending, limit - limit / 2)).await?;
+                join(below, rest)
+            }
+        };
+        Ok(for_caller(page, query.reach, visible, above))
+    }
+
+    /// One page of the store: on this thread if all of it is in memory.
+    async fn read(&self, channel: &Channel, window: Window) -> Result<Page> {
+        if let Some(page) = self.reads.store.read(channel, &window, Effort::Memory)? {
+            return Ok(page);
+        }
+        let channel = channel.clone();
+        let page = self.reads.run(move |store| store.read(&channel, &window, Effort::Disk)).await?;
+        page.ok_or_else(|| Error::internal("the store gave no page although it may take any effort"))
+    }
+}
+
+fn head_seq(heads: &[model::Head]) -> Seq {
+    heads.first().map_or(Seq::NONE, |head| head.last.seq)
+}
+
+/// One page out of two that meet.
+fn join(below: Page, rest: Page) -> Page {
+    let mut messages = below.messages;
+    messages.extend(rest.messages);
+    Page {
+        messages,
+        covered: Span { after: below.covered.after, upto: rest.covered.upto },
+        more: below.more || rest.more,
+        removed: RemovedCount {
+            deleted: below.removed.deleted + rest.removed.deleted,
+            expired: below.removed.expired + rest.removed.expired,
+        },
+        // The later of the two reads knows more.
+        floor: rest.floor,
+        head: rest.head,
+        next_expiry: [below.next_expiry, rest.next_expiry].into_iter().flatten().min(),
+    }
+}
+
+/// Makes the page's borders the caller's, who must not learn from them what its window hides.
+fn for_caller(mut page: Page, reach: Reach, visible: Visible, above: Seq) -> History {
+    if visible.is_all() {
+        return History::new(page, None);
+    }
+    let asked_from = match reach {
+        Reach::Span { span, .. } => span.after,
+        Reach::Around(_) => Id::MIN,
+    };
+    let first = page.messages.first().map(|message| (message.id, message.seq));
+    let before_first = first.filter(|(_, seq)| *seq == above.next() && above > Seq::NONE).map(|(id, _)| id.previous());
+    let window_start = visible.after.max(before_first.unwrap_or(Id::MIN));
+    let hides = window_start > page.floor.id && window_start > asked_from;
+    let reached = page.covered.after <= window_start || before_first.is_some();
+    page.floor = Position { id: page.floor.id.max(window_start), seq: page.floor.seq.max(above) };
+    if page.head.id <= visible.after {
+        page.head = page.floor;
+    }
+    History::new(page, (hides && reached).then_some(window_start))
 }

@@ -6,10 +6,25 @@
 
 mod access;
 mod channels;
+mod commit;
+mod decide;
 mod hash;
 mod history;
+mod hub;
+mod known;
+mod live;
+mod lookup;
+mod mailbox;
+mod merge;
+mod metrics;
 mod order;
+mod pages;
+mod past;
 mod publish;
+mod queue;
+mod reads;
+mod ring;
+mod sequencer;
 mod settings;
 mod subscription;
 mod topic;

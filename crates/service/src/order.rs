@@ -1,7 +1,7 @@
 //! What the sequencer is asked to do: changes that lack only what it alone can give them.
 
 use crate::{Published, hash::Place};
-use model::{Change, Head, Id, Keyed, Result};
+use model::{Change, Error, Head, Id, Keyed, Result};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
@@ -51,4 +51,33 @@ pub(crate) struct LookUp {
     pub as_of: Id,
     /// How often the sequencer had forgotten everything by then: what was found before it forgot is void.
     pub era: u64,
+}
+
+impl Request {
+    pub fn new(orders: Vec<Order>, answer: oneshot::Sender<Vec<Result<Published>>>) -> Request {
+        let bytes = orders.iter().map(|order| size_of::<Order>() + order.change.cost()).sum();
+        let outcomes = Vec::with_capacity(orders.len());
+        Request { orders, outcomes, settled: 0, bytes, looked_up: None, answer }
+    }
+
+    /// The orders that were not decided yet.
+    pub fn undecided(&mut self) -> &mut [Order] {
+        &mut self.orders[self.outcomes.len()..]
+    }
+
+    pub fn is_decided(&self) -> bool {
+        self.outcomes.len() == self.orders.len()
+    }
+
+    /// Fills the outcomes that are missing with this failure.
+    pub fn fail(&mut self, error: &Error) {
+        let missing = self.orders.len() - self.outcomes.len();
+        self.outcomes.extend((0..missing).map(|_| Err(error.again())));
+    }
+
+    /// The same, and what was decided for the batch that is being made fails too.
+    pub fn fail_batch(&mut self, error: &Error) {
+        self.outcomes.truncate(self.settled);
+        self.fail(error);
+    }
 }

@@ -1,0 +1,176 @@
+//! Decides one change: whether it happens at all, and its id, seq and number. Everything is found in what the
+//! sequencer remembers or in what was looked up for the order, in this order: the batch that is being made lies in the
+//! former.
+
+use crate::{
+    Published,
+    known::{Entry, Known},
+    order::Order,
+    ring::Recent,
+    sequencer::Sequencer,
+};
+use model::{
+    Change, ChannelNumber, Error, ErrorKind, Head, Id, IdempotencyKey, Keyed, Message, Position, Result, Seq,
+    TICKS_PER_SECOND, What,
+};
+use std::{sync::Arc, time::Duration};
+
+const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
+
+/// What a change gets from the sequencer.
+struct Numbers {
+    id: Id,
+    seq: Seq,
+    number: ChannelNumber,
+    first: bool,
+    expires_at: Option<Id>,
+}
+
+impl Sequencer {
+    /// Numbers a change and takes it into the batch; or says why it does not happen.
+    pub(crate) fn decide(&mut self, order: &mut Order) -> Result<Published> {
+        match &*order.change {
+            Change::Channel(change) => match &change.what {
+                What::Published { key, .. } => {
+                    let key = *key;
+                    self.publish(order, key)
+                }
+                What::Unstored(_) | What::Signal(_) => Ok(self.pass_on(order)),
+            },
+            Change::Record(change) => {
+                let exists = change.value.is_some();
+                self.put_record(order, exists)
+            }
+        }
+    }
+
+    fn publish(&mut self, order: &mut Order, key: Option<IdempotencyKey>) -> Result<Published> {
+        if let Some(key) = key
+            && let Some(earlier) = self.keyed(order)
+        {
+            return match earlier.payload_hash == key.payload_hash {
+                true => Ok(Published { id: earlier.id, seq: earlier.seq, repeated: true }),
+                false => Err(Error::new(ErrorKind::Conflict, "key: it was used with another message")),
+            };
+        }
+        let head = self.known.get(order.place).map(as_head).or(order.found.head).unwrap_or_default();
+        let first = head.number == ChannelNumber::NONE;
+        if first {
+            self.last_number.0 += 1;
+        }
+        let number = if first { self.last_number } else { head.number };
+        let (id, seq) = (self.draw(), head.last.seq.next());
+        let expires_at = self.expiry(order.ttl);
+        fill(&mut order.change, Numbers { id, seq, number, first, expires_at });
+        self.remember(order.place, number.0, seq.0, id);
+        if let (Some(place), Some(key)) = (order.key, key) {
+            self.remember(place, key.payload_hash, seq.0, id);
+        }
+        self.include(order, id, head.last.id);
+        Ok(Published { id, seq, repeated: false })
+    }
+
+    /// A live-only change gets an id and nothing else.
+    fn pass_on(&mut self, order: &mut Order) -> Published {
+        let head = self.known.get(order.place).map(as_head).unwrap_or_default();
+        let id = self.draw();
+        let expires_at = self.expiry(order.ttl);
+        fill(&mut order.change, Numbers { id, seq: Seq::NONE, number: head.number, first: false, expires_at });
+        self.include(order, id, head.last.id);
+        Published { id, seq: Seq::NONE, repeated: false }
+    }
+
+    fn put_record(&mut self, order: &mut Order, exists: bool) -> Result<Published> {
+        let known = self.known.get(order.place).map(as_version);
+        let version = known.or(order.found.version).unwrap_or(Id::MIN);
+        if order.expected.is_some_and(|expected| expected != version) {
+            return Err(Error::new(ErrorKind::Conflict, "record: it has another version"));
+        }
+        let id = self.draw();
+        let numbers = Numbers { id, seq: Seq::NONE, number: ChannelNumber::NONE, first: false, expires_at: None };
+        fill(&mut order.change, numbers);
+        self.remember(order.place, u64::from(exists), 0, id);
+        self.include(order, id, version);
+        Ok(Published { id, seq: Seq::NONE, repeated: false })
+    }
+
+    /// What was published under the order's key, today or yesterday by the days of ids.
+    fn keyed(&self, order: &Order) -> Option<Keyed> {
+        let known = order.key.and_then(|place| self.known.get(place)).map(as_keyed);
+        let keyed = known.or(order.found.keyed.flatten())?;
+        let today = self.making.now_ticks.max(self.last_tick + 1) / TICKS_PER_DAY;
+        (keyed.id.ticks() / TICKS_PER_DAY + 1 >= today).then_some(keyed)
+    }
+
+    /// Lives are counted by the clock, not by the id: ids may run ahead of it after it was set back.
+    fn expiry(&self, ttl: Option<Duration>) -> Option<Id> {
+        let ticks = u64::try_from(ttl?.as_nanos() / 100).unwrap_or(u64::MAX);
+        Some(Id::new(self.making.now_ticks.saturating_add(ticks), 0))
+    }
+
+    fn remember(&mut self, place: u128, first: u64, second: u64, id: Id) {
+        let before = self.known.get(place);
+        self.making.undo.push((place, before));
+        self.known.put(Entry::new(place, first, second, id), self.evictable());
+    }
+
+    fn include(&mut self, order: &Order, id: Id, previous: Id) {
+        let recent = Recent { id, place: order.place, change: order.change.clone() };
+        let previous = self.tools.live.fanout.is_some().then_some(previous);
+        self.making.include(recent, previous);
+    }
+}
+
+/// Notes in an order what is remembered of the places that it depends on; whether that is all of them.
+pub(crate) fn recall(known: &Known, order: &mut Order) -> bool {
+    order.found = Default::default();
+    match &*order.change {
+        Change::Channel(change) if change.what.is_stored() => {
+            order.found.head = known.get(order.place).map(as_head);
+            order.found.keyed = order.key.and_then(|place| known.get(place)).map(|entry| Some(as_keyed(entry)));
+            order.found.head.is_some() && (order.key.is_none() || order.found.keyed.is_some())
+        }
+        Change::Channel(_) => true,
+        Change::Record(_) => {
+            order.found.version = known.get(order.place).map(as_version);
+            order.found.version.is_some()
+        }
+    }
+}
+
+fn as_head(entry: Entry) -> Head {
+    let last = Position { id: entry.id, seq: Seq(entry.second) };
+    Head { number: ChannelNumber(entry.first), last, floor: Position::default() }
+}
+
+fn as_version(entry: Entry) -> Id {
+    if entry.first == 0 { Id::MIN } else { entry.id }
+}
+
+fn as_keyed(entry: Entry) -> Keyed {
+    Keyed { id: entry.id, seq: Seq(entry.second), payload_hash: entry.first }
+}
+
+fn fill(change: &mut Arc<Change>, numbers: Numbers) {
+    match Arc::get_mut(change).expect("nobody else holds a change before it has an id") {
+        Change::Channel(change) => {
+            change.id = numbers.id;
+            change.number = numbers.number;
+            match &mut change.what {
+                What::Published { message, first, .. } => {
+                    *first = numbers.first;
+                    fill_message(message, &numbers);
+                }
+                What::Unstored(message) | What::Signal(message) => fill_message(message, &numbers),
+            }
+        }
+        Change::Record(change) => change.id = numbers.id,
+    }
+}
+
+fn fill_message(message: &mut Arc<Message>, numbers: &Numbers) {
+    let message = Arc::get_mut(message).expect("nobody else holds a message before it has an id");
+    message.id = numbers.id;
+    message.seq = numbers.seq;
+    message.expires_at = numbers.expires_at;
+}
