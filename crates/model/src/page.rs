@@ -70,9 +70,11 @@ pub struct Page {
     /// What was looked through: every message of `covered` that fits the window is in the page. It is the whole span
     /// of the window unless `more`; then it ends, on the side that the order moves to, at the last position examined.
     pub covered: Span,
-    /// The budget (limit, bytes, work) ended before the span did.
+    /// The budget (limit, bytes, work) ended before the last message of the span: there is something left beyond
+    /// `covered` (a limit of 0 need not look).
     pub more: bool,
-    /// How many messages once stood in `covered` and do not any more. Whole-channel retention is told by `floor`.
+    /// How many messages once stood in `covered` and do not any more, of those above the window's seq bound, whatever its
+    /// filters; what is hidden because it is due counts as expired. Whole-channel retention is told by `floor`.
     pub removed: RemovedCount,
     /// Nothing at or below this position exists any more, by retention or a deletion of everything up to it.
     pub floor: Position,
@@ -127,11 +129,12 @@ pub struct ChannelEntry {
 pub struct FeedPage {
     /// By growing id.
     pub items: Vec<FeedItem>,
-    /// The feed was looked through up to here (inclusive).
+    /// The feed was looked through up to here (inclusive): to the end of the span unless `more`.
     pub examined: Id,
     /// More was there when the budget ended.
     pub more: bool,
-    /// The feed does not reach back to where the caller wanted to start: its own beginning is here (exclusive).
+    /// The feed's own beginning (exclusive). Above the lower bound of the span, the feed does not reach back to where the
+    /// caller wanted to start.
     pub starts_after: Id,
 }
 

@@ -19,14 +19,15 @@ pub struct ShardId(pub u16);
 /// any thread at any time. A read that starts after an `apply` returned sees that batch.
 pub trait Store: Send + Sync + 'static {
     /// Makes one batch happen: durable (it survives a power cut) and visible when this returns `Ok`. `batch.number`
-    /// is the last one plus one; the last batch again, with the same content, is a no-op.
+    /// is the last one plus one; the last batch again, with the same content, is a no-op, also after a restart. Any other
+    /// number, and the last one with other content, is refused.
     ///
     /// After [`ApplyError::Refused`] nothing was written and the number is free. After [`ApplyError::Unknown`] the batch
     /// may or may not have happened, no read shows it, and every further `apply` fails until [`Store::settle`] decided.
     fn apply(&self, batch: &Batch) -> Result<(), ApplyError>;
 
     /// Decides what is there: after an unknown outcome, at start, and for a new owner. What is there becomes durable
-    /// before this returns, and stays decided. Errors leave everything as it was; the caller tries again later.
+    /// before this returns, and stays decided; a batch in doubt may be found, be finished now, or be given up. Errors leave everything as it was; the caller tries again later.
     fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled>;
 
     /// The newest stored changes that are still in memory, oldest first, at most about `bytes` of them, without a hole
