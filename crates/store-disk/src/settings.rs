@@ -49,6 +49,8 @@ impl Default for EngineSettings {
 
 /// Bytes in the body of a record: a full batch, the message that crossed the bound, and room for what surrounds them.
 pub(crate) const RECORD_BODY_BYTES: usize = model::limits::BATCH_BYTES + (4 << 20);
+/// The greatest segment.
+pub(crate) const SEGMENT_BYTES_MOST: u64 = 1 << 30;
 /// Segments that `super` can list.
 pub(crate) const LISTED_SEGMENTS: usize = 64;
 /// The greatest piece in which a freed segment is overwritten with zeros (`store.md` §1).

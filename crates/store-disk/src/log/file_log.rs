@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     disk::{Disk, DiskFile, RealDisk},
-    settings::{FileLogSettings, LISTED_SEGMENTS, RECORD_BODY_BYTES},
+    settings::{FileLogSettings, LISTED_SEGMENTS, RECORD_BODY_BYTES, SEGMENT_BYTES_MOST},
 };
 use model::{Error, ErrorKind, Result};
 use std::{
@@ -243,7 +243,8 @@ impl FileLog {
     fn name(&mut self, segment: &SegmentFile, first_batch: u64) -> Entry {
         let generation = self.next_generation;
         self.next_generation += 1;
-        Entry { slot: segment.slot, generation, salt: random(), first_batch }
+        let sectors = (self.settings.segment_bytes / SECTOR_BYTES as u64) as u32;
+        Entry { slot: segment.slot, sectors, generation, salt: random(), first_batch }
     }
 
     fn write_and_sync(&mut self, record: &LogRecord) -> io::Result<()> {
@@ -408,12 +409,13 @@ impl Sizes {
 }
 
 fn check_settings(settings: &FileLogSettings) -> Result<()> {
-    let sectors = settings.segment_bytes.is_multiple_of(SECTOR_BYTES as u64) && settings.segment_bytes > 0;
+    let whole = settings.segment_bytes.is_multiple_of(SECTOR_BYTES as u64);
+    let sectors = whole && (1..=SEGMENT_BYTES_MOST).contains(&settings.segment_bytes);
     let count = settings.segments > 0 && settings.segments + settings.reserve <= LISTED_SEGMENTS;
     match sectors && count {
         true => Ok(()),
         false => Err(Error::invalid(format!(
-            "log: segments are multiples of {SECTOR_BYTES} bytes, and 1 to {LISTED_SEGMENTS} in number"
+            "log: segments are multiples of {SECTOR_BYTES} bytes up to 1 GiB, and 1 to {LISTED_SEGMENTS} in number"
         ))),
     }
 }

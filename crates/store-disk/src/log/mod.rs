@@ -8,6 +8,11 @@ mod record;
 mod scan;
 mod superblock;
 
+#[cfg(test)]
+mod sim_disk;
+#[cfg(test)]
+mod tests;
+
 pub use damage::Loss;
 pub use file_log::FileLog;
 pub(crate) use file_log::random;

@@ -48,6 +48,13 @@ impl Scan<'_> {
         let (mut offset, mut batch) = (0, self.entry.first_batch);
         let damage = |offset, batch, reason: String| Stop::Damage(Damage { offset, batch, reason });
         let mut pieces = Pieces::new(file).map_err(|error| damage(0, batch, error.to_string()))?;
+        if pieces.end != u64::from(self.entry.sectors) * SECTOR_BYTES as u64 {
+            return Err(damage(
+                0,
+                batch,
+                format!("the file has {} bytes, not {} sectors", pieces.end, self.entry.sectors),
+            ));
+        }
         while self.until != Some(batch) {
             let found = self.read(&mut pieces, offset, batch);
             match found.map_err(|error| damage(offset, batch, format!("it cannot be read: {error}")))? {

@@ -42,6 +42,8 @@ pub(crate) struct Super {
 pub(crate) struct Entry {
     /// The number in the file's name.
     pub slot: u32,
+    /// The file's length in sectors.
+    pub sectors: u32,
     pub generation: u64,
     pub salt: u64,
     /// The number of the segment's first record.
@@ -156,6 +158,7 @@ fn encode(content: &Super) -> Vec<u8> {
     }
     for (entry, field) in content.live.iter().zip(bytes[ENTRIES_AT..READY_AT].chunks_exact_mut(ENTRY_BYTES)) {
         field[..4].copy_from_slice(&entry.slot.to_le_bytes());
+        field[4..8].copy_from_slice(&entry.sectors.to_le_bytes());
         field[8..16].copy_from_slice(&entry.generation.to_le_bytes());
         field[16..24].copy_from_slice(&entry.salt.to_le_bytes());
         field[24..32].copy_from_slice(&entry.first_batch.to_le_bytes());
@@ -187,6 +190,7 @@ fn decode(bytes: &[u8]) -> Result<Super, String> {
     }
     let entry = |at: usize| Entry {
         slot: half(at),
+        sectors: half(at + 4),
         generation: number(at + 8),
         salt: number(at + 16),
         first_batch: number(at + 24),
@@ -206,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_full_super_comes_back_and_any_flipped_byte_is_noticed() {
-        let entry = |slot: u32| Entry { slot, generation: 1 << slot.min(60), salt: 3, first_batch: u64::MAX };
+        let entry =
+            |slot: u32| Entry { slot, sectors: 9, generation: 1 << slot.min(60), salt: 3, first_batch: u64::MAX };
         let count = LISTED_SEGMENTS as u32;
         let live = (0..count).map(entry).collect();
         let full = Super { sequence: 5, store_id: 6, next_generation: 7, live, ready: (0..count).collect() };
