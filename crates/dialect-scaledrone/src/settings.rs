@@ -1,0 +1,205 @@
+//! What an operator says about one Scaledrone channel, and the channel as it is served.
+
+use crate::{auth::Secret, convert, limits, members::Members, permissions};
+use model::{AppId, Channel, ChannelName, Clock, Error, ErrorKind, Origin, Result, UserId};
+use service::{Access, AccessWindow, Caller, Draft, Rights, Rule, Scope};
+use std::{sync::Arc, time::Duration};
+
+/// First segments of paths that belong to other dialects or to the program: no channel may be called so.
+const TAKEN_PATHS: [&str; 16] = [
+    "v1",
+    "v2",
+    "v3",
+    "publish",
+    "signal",
+    "subscribe",
+    "time",
+    "healthz",
+    "readyz",
+    "metrics",
+    "dev",
+    "api",
+    "openapi.json",
+    "console",
+    "docs",
+    "files",
+];
+
+/// One Scaledrone channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// The app whose channels are its rooms.
+    pub app: AppId,
+    /// Its public id: letters, digits, `-` and `_`. First segment of its REST paths.
+    pub channel: String,
+    /// What its tokens are signed with.
+    pub secret: Secret,
+    /// Whether clients must authenticate before they subscribe or publish.
+    pub require_auth: bool,
+    /// What a subscriber may ask for, in rooms that `rooms` does not name; none: no history, as the vendor's default.
+    pub history: Option<HistoryCap>,
+    /// Rooms with their own rule; the first that matches counts.
+    pub rooms: Vec<RoomHistory>,
+    /// Which rooms may be reached at all; none: every one.
+    pub reachable: Option<Vec<RoomPattern>>,
+    /// Bytes of a published message.
+    pub message_bytes: usize,
+    /// Connections at a time.
+    pub connections: usize,
+    /// How long after the end of a connection a token made for its client id is still accepted from a new one
+    /// (`protocols/scaledrone.md` §9: a client that reconnects goes on under its old id). Zero: never.
+    pub reconnect_within: Duration,
+}
+
+/// How much history a subscriber may ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HistoryCap {
+    /// Messages; at most [`limits::HISTORY_MESSAGES`].
+    pub messages: u32,
+    /// Only what is younger; none: whatever is stored.
+    pub age: Option<Duration>,
+}
+
+/// History of the rooms that match.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomHistory {
+    /// Which rooms.
+    pub room: RoomPattern,
+    /// What a subscriber may ask for; none: nothing.
+    pub history: Option<HistoryCap>,
+}
+
+/// A room's name, or with a star at its end all names that begin so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomPattern(pub String);
+
+impl RoomPattern {
+    fn matches(&self, room: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(prefix) => room.starts_with(prefix),
+            None => room == self.0,
+        }
+    }
+}
+
+impl Default for HistoryCap {
+    fn default() -> HistoryCap {
+        HistoryCap { messages: limits::VENDOR_HISTORY_MESSAGES, age: Some(limits::VENDOR_HISTORY_AGE) }
+    }
+}
+
+impl Settings {
+    /// A channel without authentication and without history, with the default bounds.
+    pub fn new(app: AppId, channel: impl Into<String>, secret: Secret) -> Settings {
+        Settings {
+            app,
+            channel: channel.into(),
+            secret,
+            require_auth: false,
+            history: None,
+            rooms: Vec::new(),
+            reachable: None,
+            message_bytes: limits::MESSAGE_BYTES,
+            connections: limits::CONNECTIONS,
+            reconnect_within: limits::RECONNECT_WITHIN,
+        }
+    }
+
+    /// Every mistake in these settings, in words for an operator.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let clean = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if !(1..=64).contains(&self.channel.len()) || !self.channel.bytes().all(clean) {
+            mistakes.push("channel: 1 to 64 characters of a-z A-Z 0-9 - _".to_owned());
+        }
+        if TAKEN_PATHS.contains(&self.channel.as_str()) {
+            mistakes.push(format!("channel: `{}` is the beginning of another API's paths", self.channel));
+        }
+        if self.secret.is(b"") {
+            mistakes.push("secret: it is empty".to_owned());
+        }
+        let caps = self.rooms.iter().map(|rule| rule.history).chain([self.history]);
+        if caps.flatten().any(|cap| !(1..=limits::HISTORY_MESSAGES).contains(&cap.messages)) {
+            mistakes.push(format!("history: messages must be 1 to {}", limits::HISTORY_MESSAGES));
+        }
+        if !(1..=model::limits::PAYLOAD_BYTES).contains(&self.message_bytes) {
+            mistakes.push(format!("message_bytes: 1 to {}", model::limits::PAYLOAD_BYTES));
+        }
+        mistakes
+    }
+}
+
+/// One Scaledrone channel as it is served.
+pub struct Served {
+    /// What its operator says.
+    pub settings: Settings,
+    /// Who is connected, and in which rooms.
+    pub members: Arc<Members>,
+}
+
+/// A room that may be reached, checked once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Its name as clients spell it.
+    pub name: Arc<str>,
+    /// The same as an address.
+    pub channel: Channel,
+}
+
+impl Served {
+    /// A channel that nobody is connected to yet.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Served {
+        let members = Members::new(settings.connections, settings.reconnect_within, clock);
+        Served { settings, members: Arc::new(members) }
+    }
+
+    /// Checks the name of a room.
+    pub fn room(&self, name: &str) -> Result<Room> {
+        let reachable = self.settings.reachable.as_ref().is_none_or(|list| list.iter().any(|one| one.matches(name)));
+        if !reachable {
+            return Err(Error::new(ErrorKind::Forbidden, "room: not served here"));
+        }
+        let address =
+            ChannelName::named(name).map_err(|error| Error::invalid(error.message.replacen("channel", "room", 1)))?;
+        Ok(Room { name: name.into(), channel: Channel { app: self.settings.app.clone(), name: address } })
+    }
+
+    /// What a subscriber of this room may ask for, whoever it is.
+    pub fn history_cap(&self, room: &Room) -> Option<HistoryCap> {
+        let rule = self.settings.rooms.iter().find(|rule| rule.room.matches(&room.name));
+        rule.map_or(self.settings.history, |rule| rule.history)
+    }
+
+    /// Somebody with these rights in one room, to whom the service gives no more than that.
+    pub fn caller(&self, room: &Room, rights: permissions::Rights, user: Option<UserId>) -> Caller {
+        let mut given = Rights::NONE;
+        if rights.publish {
+            given = given | Rights::WRITE;
+        }
+        if rights.subscribe {
+            given = given | Rights::READ;
+        }
+        let cap = self.history_cap(room).filter(|_| rights.history > 0);
+        if cap.is_some() {
+            given = given | Rights::HISTORY;
+        }
+        let mut access = Access::new([Rule { scope: Scope::Channel(room.channel.name.clone()), rights: given }]);
+        access.window = AccessWindow { not_older_than: cap.and_then(|cap| cap.age), ..AccessWindow::default() };
+        Caller { app: self.settings.app.clone(), user, access: Arc::new(access) }
+    }
+
+    /// A message to publish, within this channel's bounds.
+    pub fn draft(&self, message: String, author: Option<UserId>) -> Result<Draft> {
+        let most = self.settings.message_bytes;
+        if message.len() > most {
+            let text = format!("message: {} bytes, the limit is {most}", message.len());
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        Ok(convert::draft(message, author))
+    }
+
+    /// The user that a client id stands for.
+    pub fn user(client_id: &str, verified: bool) -> Option<UserId> {
+        UserId::new(Origin::Scaledrone, client_id, verified).ok()
+    }
+}
