@@ -76,7 +76,7 @@ fn with_parts(room: &str, message: &Message, write: impl FnOnce(MessageParts) ->
 }
 
 /// A payload as one JSON value: JSON as it stands, text as a string.
-fn json_of(payload: &Payload) -> Cow<'_, str> {
+pub fn json_of(payload: &Payload) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(&payload.bytes);
     match payload.form {
         PayloadForm::Json => text,

@@ -49,8 +49,7 @@ pub const REST_ROOMS: usize = 100;
 
 /// Between two pings; who sent nothing for two of them is gone.
 pub const PING_EVERY: Duration = Duration::from_secs(25);
-/// From the upgrade to a good handshake.
-pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
+
 /// For writing what is due to a client: who takes longer is cut off.
 pub const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// For a client to answer a close before its connection is cut.
@@ -59,3 +58,9 @@ pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 pub const CONNECTIONS: usize = 50_000;
 /// How long the client id of an ended connection is good for its tokens, by default.
 pub const RECONNECT_WITHIN: Duration = Duration::from_secs(60);
+/// For the body of a REST publish to come in whole.
+pub const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// Bytes of a socket's read buffer: it is there for as long as the socket, so it is small.
+pub const SOCKET_READ_BUFFER: usize = 2 << 10;
+/// Bytes of frames that are gathered before they are written.
+pub const SOCKET_WRITE_BUFFER: usize = 16 << 10;

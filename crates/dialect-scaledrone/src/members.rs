@@ -9,7 +9,7 @@ use crate::{
 use model::{Clock, Error, ErrorKind, Result};
 use rand::RngExt;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -90,20 +90,6 @@ impl Members {
         self.lock().connections.len()
     }
 
-    /// The client ids of those who are in at least one room, each once.
-    pub fn everyone(&self) -> Vec<Arc<str>> {
-        let state = self.lock();
-        let ids: BTreeSet<_> = state.rooms.values().flat_map(Present::ids).collect();
-        ids.into_iter().collect()
-    }
-
-    /// The rooms that somebody is in.
-    pub fn rooms(&self) -> Vec<Arc<str>> {
-        let mut rooms: Vec<_> = self.lock().rooms.keys().cloned().collect();
-        rooms.sort();
-        rooms
-    }
-
     /// Who is in a room, by arrival.
     pub fn of_room(&self, room: &str) -> Vec<Arc<str>> {
         self.lock().rooms.get(room).map_or_else(Vec::new, |present| present.ids().collect())
@@ -134,16 +120,6 @@ impl Seat {
     /// Its client id.
     pub fn id(&self) -> &Arc<str> {
         &self.id
-    }
-
-    /// How many rooms it is in.
-    pub fn room_count(&self) -> usize {
-        self.rooms.len()
-    }
-
-    /// Whether it is in this room.
-    pub fn is_in(&self, room: &str) -> bool {
-        self.rooms.contains_key(room)
     }
 
     /// Goes on under the client id of a connection that ended moments ago: true at most for one connection at a time.

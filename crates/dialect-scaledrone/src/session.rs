@@ -10,7 +10,7 @@ use crate::{
     settings::{HistoryCap, Room, Served},
     wire::{self, Frame, HistoryWish, Request},
 };
-use model::{Channel, Error, ErrorKind, Id, Result};
+use model::{Channel, Error, ErrorKind, Id, Result, UserId};
 use serde_json::value::RawValue;
 use service::{Caller, Draft, Item, Published};
 use std::{
@@ -44,8 +44,6 @@ pub enum Step {
 pub struct Publish {
     /// What to answer to.
     pub callback: Callback,
-    /// Under whose rights.
-    pub caller: Caller,
     /// Where.
     pub channel: Channel,
     /// What.
@@ -118,6 +116,11 @@ impl Session {
     /// Whether its handshake was good.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open(_))
+    }
+
+    /// Whether a room is followed.
+    pub fn follows(&self, room: &str) -> bool {
+        matches!(&self.stage, Stage::Open(open) if open.rooms.contains_key(room))
     }
 
     /// Takes one inbound frame, text or binary, at a moment in Unix milliseconds.
@@ -199,6 +202,14 @@ impl Session {
         frames
     }
 
+    /// Under whose rights its publishes go out.
+    pub fn publisher<'a>(&self, rooms: impl Iterator<Item = &'a Channel>) -> Option<Caller> {
+        match &self.stage {
+            Stage::Open(open) => Some(open.served.publisher(rooms, open.user())),
+            Stage::New | Stage::Refused => None,
+        }
+    }
+
     /// Waits for a join or leave of another member. None when this connection is too slow for them. Cancel-safe.
     pub async fn next_member_event(&mut self) -> Option<Frame> {
         match &mut self.stage {
@@ -230,7 +241,7 @@ impl Open {
 
     fn authenticate(&mut self, token: &str, now_ms: u64) -> Result<()> {
         let settings = &self.served.settings;
-        let claims = auth::verify(token, &settings.secret, &settings.channel, now_ms).map_err(refused_token)?;
+        let claims = auth::verify(token, settings.secret.as_ref(), &settings.channel, now_ms).map_err(refused_token)?;
         let Claims { client, permissions, data } = claims;
         let is_own = |client: String| *client == **self.seat.id() || self.seat.resume(&client);
         if !client.is_some_and(is_own) {
@@ -252,8 +263,9 @@ impl Open {
             return Err(Error::new(ErrorKind::TooMany, "too many rooms on one connection"));
         }
         let after = wish.after.as_deref().map(|id| convert::position(id).ok_or_else(unknown_message)).transpose()?;
-        let count = count(wish, after, self.served.history_cap(&room), rights);
-        let caller = self.caller(&room, rights);
+        let cap = self.served.history_cap(&room, rights);
+        let count = count(wish, after, cap);
+        let caller = self.served.reader(&room, cap, self.user());
         Ok(Step::Join(Join { callback, room, caller, count, after }))
     }
 
@@ -264,9 +276,8 @@ impl Open {
         if !rights.publish {
             return Err(Error::new(ErrorKind::Forbidden, "permission to publish to this room denied"));
         }
-        let caller = self.caller(&room, rights);
-        let draft = self.served.draft(message, caller.user.clone())?;
-        Ok(Step::Publish(Publish { callback, caller, channel: room.channel, draft }))
+        let draft = self.served.draft(message, self.user())?;
+        Ok(Step::Publish(Publish { callback, channel: room.channel, draft }))
     }
 
     fn enter(&mut self, room: &Room, upto: Id) -> Result<Option<Frame>> {
@@ -297,16 +308,16 @@ impl Open {
         }
     }
 
-    fn caller(&self, room: &Room, rights: Rights) -> Caller {
-        self.served.caller(room, rights, Served::user(self.seat.id(), self.grants.is_some()))
+    fn user(&self) -> Option<UserId> {
+        Served::user(self.seat.id(), self.grants.is_some())
     }
 }
 
-/// How many past messages a subscribe brings: what was asked for, within the cap of the room and that of the token.
-/// Who names the last message it saw wants all that came since.
-fn count(wish: &HistoryWish, after: Option<Id>, cap: Option<HistoryCap>, rights: Rights) -> u32 {
+/// How many past messages a subscribe brings: what was asked for, within the cap. Who names the last message it saw
+/// wants all that came since.
+fn count(wish: &HistoryWish, after: Option<Id>, cap: Option<HistoryCap>) -> u32 {
     let asked = wish.count.unwrap_or(if after.is_some() { u32::MAX } else { 0 });
-    asked.min(cap.map_or(0, |cap| cap.messages)).min(rights.history)
+    asked.min(cap.map_or(0, |cap| cap.messages))
 }
 
 fn answer(callback: Callback, outcome: Result<(), &Error>) -> Option<Frame> {

@@ -32,16 +32,16 @@ pub struct Settings {
     pub app: AppId,
     /// Its public id: letters, digits, `-` and `_`. First segment of its REST paths.
     pub channel: String,
-    /// What its tokens are signed with.
-    pub secret: Secret,
+    /// What its tokens are signed with, and the password of its REST API; none: neither is accepted.
+    pub secret: Option<Secret>,
     /// Whether clients must authenticate before they subscribe or publish.
     pub require_auth: bool,
     /// What a subscriber may ask for, in rooms that `rooms` does not name; none: no history, as the vendor's default.
     pub history: Option<HistoryCap>,
     /// Rooms with their own rule; the first that matches counts.
     pub rooms: Vec<RoomHistory>,
-    /// Which rooms may be reached at all; none: every one.
-    pub reachable: Option<Vec<RoomPattern>>,
+    /// Which rooms may be reached at all; empty: every one.
+    pub reachable: Vec<Scope>,
     /// Bytes of a published message.
     pub message_bytes: usize,
     /// Connections at a time.
@@ -90,7 +90,7 @@ impl Default for HistoryCap {
 
 impl Settings {
     /// A channel without authentication and without history, with the default bounds.
-    pub fn new(app: AppId, channel: impl Into<String>, secret: Secret) -> Settings {
+    pub fn new(app: AppId, channel: impl Into<String>, secret: Option<Secret>) -> Settings {
         Settings {
             app,
             channel: channel.into(),
@@ -98,7 +98,7 @@ impl Settings {
             require_auth: false,
             history: None,
             rooms: Vec::new(),
-            reachable: None,
+            reachable: Vec::new(),
             message_bytes: limits::MESSAGE_BYTES,
             connections: limits::CONNECTIONS,
             reconnect_within: limits::RECONNECT_WITHIN,
@@ -115,8 +115,10 @@ impl Settings {
         if TAKEN_PATHS.contains(&self.channel.as_str()) {
             mistakes.push(format!("channel: `{}` is the beginning of another API's paths", self.channel));
         }
-        if self.secret.is(b"") {
-            mistakes.push("secret: it is empty".to_owned());
+        match &self.secret {
+            Some(secret) if secret.is(b"") => mistakes.push("secret: it is empty".to_owned()),
+            None if self.require_auth => mistakes.push("secret: require_auth = true needs one".to_owned()),
+            Some(_) | None => {}
         }
         let caps = self.rooms.iter().map(|rule| rule.history).chain([self.history]);
         if caps.flatten().any(|cap| !(1..=limits::HISTORY_MESSAGES).contains(&cap.messages)) {
@@ -135,6 +137,7 @@ pub struct Served {
     pub settings: Settings,
     /// Who is connected, and in which rooms.
     pub members: Arc<Members>,
+    reachable: Access,
 }
 
 /// A room that may be reached, checked once.
@@ -150,42 +153,44 @@ impl Served {
     /// A channel that nobody is connected to yet.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Served {
         let members = Members::new(settings.connections, settings.reconnect_within, clock);
-        Served { settings, members: Arc::new(members) }
+        let scopes = match settings.reachable.as_slice() {
+            [] => vec![Scope::Prefix("".into())],
+            scopes => scopes.to_vec(),
+        };
+        let reachable = Access::new(scopes.into_iter().map(|scope| Rule { scope, rights: Rights::READ }));
+        Served { settings, members: Arc::new(members), reachable }
     }
 
     /// Checks the name of a room.
     pub fn room(&self, name: &str) -> Result<Room> {
-        let reachable = self.settings.reachable.as_ref().is_none_or(|list| list.iter().any(|one| one.matches(name)));
-        if !reachable {
-            return Err(Error::new(ErrorKind::Forbidden, "room: not served here"));
-        }
         let address =
             ChannelName::named(name).map_err(|error| Error::invalid(error.message.replacen("channel", "room", 1)))?;
+        if !self.reachable.allows(&address, Rights::READ) {
+            return Err(Error::new(ErrorKind::Forbidden, "room: not served here"));
+        }
         Ok(Room { name: name.into(), channel: Channel { app: self.settings.app.clone(), name: address } })
     }
 
-    /// What a subscriber of this room may ask for, whoever it is.
-    pub fn history_cap(&self, room: &Room) -> Option<HistoryCap> {
+    /// What somebody with these rights may ask for in a room; none: nothing.
+    pub fn history_cap(&self, room: &Room, rights: permissions::Rights) -> Option<HistoryCap> {
         let rule = self.settings.rooms.iter().find(|rule| rule.room.matches(&room.name));
-        rule.map_or(self.settings.history, |rule| rule.history)
+        let cap = rule.map_or(self.settings.history, |rule| rule.history)?;
+        let messages = cap.messages.min(rights.history);
+        (messages > 0).then_some(HistoryCap { messages, ..cap })
     }
 
-    /// Somebody with these rights in one room, to whom the service gives no more than that.
-    pub fn caller(&self, room: &Room, rights: permissions::Rights, user: Option<UserId>) -> Caller {
-        let mut given = Rights::NONE;
-        if rights.publish {
-            given = given | Rights::WRITE;
-        }
-        if rights.subscribe {
-            given = given | Rights::READ;
-        }
-        let cap = self.history_cap(room).filter(|_| rights.history > 0);
-        if cap.is_some() {
-            given = given | Rights::HISTORY;
-        }
+    /// Somebody who may follow one room and, where there is a cap, read so far back.
+    pub fn reader(&self, room: &Room, cap: Option<HistoryCap>, user: Option<UserId>) -> Caller {
+        let given = if cap.is_some() { Rights::READ | Rights::HISTORY } else { Rights::READ };
         let mut access = Access::new([Rule { scope: Scope::Channel(room.channel.name.clone()), rights: given }]);
         access.window = AccessWindow { not_older_than: cap.and_then(|cap| cap.age), ..AccessWindow::default() };
         Caller { app: self.settings.app.clone(), user, access: Arc::new(access) }
+    }
+
+    /// Somebody who may publish to these rooms.
+    pub fn publisher<'a>(&self, rooms: impl Iterator<Item = &'a Channel>, user: Option<UserId>) -> Caller {
+        let rules = rooms.map(|room| Rule { scope: Scope::Channel(room.name.clone()), rights: Rights::WRITE });
+        Caller { app: self.settings.app.clone(), user, access: Arc::new(Access::new(rules)) }
     }
 
     /// A message to publish, within this channel's bounds.
