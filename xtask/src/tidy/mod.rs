@@ -1,7 +1,7 @@
 //! The rules of the house that no compiler and no lint holds: which crate may know which, how a file opens, what must
-//! not be left behind, how decision pages are numbered.
+//! not be left behind, how decision pages are numbered, and that every dependency has a reason there.
 //!
-//! What clippy can hold (`unwrap`, `todo!`, `dbg!`, clocks) is left to it; that every crate takes part in the
+//! What clippy can hold (`unwrap`, clocks, panics) is left to it; that every crate takes part in the
 //! workspace's lints is checked here.
 
 mod dependencies;
@@ -24,7 +24,9 @@ pub fn check(root: &Path) -> Result<Outcome> {
         Ok(files) => files,
         Err(reason) => return Ok(Outcome::NotRun { reason }),
     };
-    let mut faults = dependencies::faults(&dependencies::crates_of(root)?);
+    let crates = dependencies::crates_of(root)?;
+    let mut faults = dependencies::faults(&crates);
+    faults.extend(pages::unexplained(&crates, &files));
     faults.extend(pages::faults(files.iter().map(|file| file.path.as_str())));
     faults.extend(files.iter().flat_map(sources::faults));
     if !faults.is_empty() {
