@@ -1,4 +1,38 @@
 //! How history is kept: a log that decides, a tail in memory, blocks in a table. Knows no file, no network and no
 //! engine, only the two devices of [`device`].
+//!
+//! [`KeptStore`] is the store. A batch goes through `commit` into the log and the `tail`; `flush` moves full tails into
+//! `block`s and `rows` of the table; every read takes one `view` of all three. The formats are told where they are made:
+//! `codec` (log), `content`, `block`, `rows`, `meta`, `keys`; `docs/storage-format.md` has them in one place.
 
+mod block;
+mod channels;
+mod codec;
+mod commit;
+mod content;
+mod count;
+mod dedup;
 pub mod device;
+mod feed;
+mod flush;
+mod kept_store;
+mod keys;
+mod merge;
+mod meta;
+mod read;
+mod records;
+mod rows;
+#[cfg(test)]
+mod samples;
+mod settings;
+mod stats;
+mod tail;
+mod verify;
+mod view;
+mod walk;
+mod wire;
+
+pub use kept_store::KeptStore;
+pub use settings::Settings;
+pub use stats::StoreStatus;
+pub use verify::{Finding, Progress};

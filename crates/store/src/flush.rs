@@ -1,0 +1,311 @@
+//! The flush: a thread beside the committer that moves a frozen tail into the table. It writes all rows, then moves the
+//! checkpoint, then swaps the view, then frees the log; a crash anywhere before the checkpoint leaves blocks that no view
+//! shows, and the flush is done again with the same batches.
+
+use crate::{
+    codec,
+    device::{Space, SpaceRows},
+    feed,
+    kept_store::{Shared, feed_days},
+    keys::{self, BlockKey},
+    merge::{self, Flushed, Output},
+    meta::{self, FeedState, Mark},
+    rows::{self, ChannelRow, ExpiringRow, FeedRow},
+    settings::FEED_SHARE,
+    tail::Part,
+    view::{Frozen, View},
+};
+use bytes::Bytes;
+use model::{Error, Result, Seq};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+const MAINTENANCE_POLL: Duration = Duration::from_millis(20);
+
+/// Flushes frozen tails, one at a time.
+pub(crate) struct Flusher {
+    shared: Arc<Shared>,
+    feed: FeedState,
+}
+
+impl Flusher {
+    pub fn new(shared: Arc<Shared>, feed: FeedState) -> Flusher {
+        Flusher { shared, feed }
+    }
+
+    /// Flushes until the store stops. A flush that fails is tried again, ever more slowly.
+    pub fn run(mut self) {
+        let shared = self.shared.clone();
+        let mut retry = RETRY_FIRST;
+        loop {
+            shared.views.wait_until(None, |state, view| state.stopping || view.frozen.is_some());
+            let view = shared.views.load();
+            let Some(frozen) = view.frozen.clone().filter(|_| !self.is_stopping()) else { return };
+            match self.flush(&view, &frozen) {
+                Ok(()) => retry = RETRY_FIRST,
+                Err(_) if self.is_stopping() => return,
+                Err(error) => {
+                    tracing::error!(?error, "a flush failed; the log keeps what it was to write");
+                    shared.views.tell(|state| {
+                        state.failures += 1;
+                        state.last_failure = Some(format!("{error:?}"));
+                    });
+                    shared.views.wait_until(Some(retry), |state, _| state.stopping);
+                    retry = (retry * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.views.lock().stopping
+    }
+
+    fn flush(&mut self, view: &View, frozen: &Frozen) -> Result<()> {
+        let begun = Instant::now();
+        let shared = self.shared.clone();
+        let (table, mark) = (&*shared.table, frozen.mark);
+        self.wait_for_maintenance();
+        meta::put_flushing(table, mark.batch)?;
+        let mut pieces = Pieces::new(&shared, mark.batch);
+        let part = frozen.tail.upto(mark.batch);
+        self.write_channels(view, part, &mut pieces)?;
+        write_keyed(part, &mut pieces)?;
+        write_records(part, &mut pieces)?;
+        self.write_feed(part, mark, &mut pieces)?;
+        pieces.write()?;
+        let block_bytes = pieces.block_bytes;
+        if self.feed.block_bytes.1 < mark.batch {
+            self.feed.block_bytes = (self.feed.block_bytes.0 + block_bytes, mark.batch);
+        }
+        self.trim_feed();
+        meta::put_feed(table, &self.feed)?;
+        meta::put_checkpoint(table, &mark)?;
+        self.finish(frozen)?;
+        shared.stats.count_flush(begun.elapsed(), frozen.tail.body_bytes() as u64);
+        Ok(())
+    }
+
+    /// The engine's own merging comes first when it lags behind; a publisher that waits for this flush is told so.
+    fn wait_for_maintenance(&self) {
+        let settings = &self.shared.settings;
+        let until = Instant::now() + settings.runs_wait;
+        while self.shared.table.status().runs_max > settings.runs_max && Instant::now() < until {
+            self.shared.stats.maintenance_waits.fetch_add(1, Ordering::Relaxed);
+            if self.shared.views.wait_until(Some(MAINTENANCE_POLL), |state, _| state.stopping) {
+                return;
+            }
+        }
+    }
+
+    fn write_channels(&self, view: &View, part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
+        let mut numbers = part.numbers();
+        // In the order of their keys, so that a piece touches few spaces.
+        numbers.sort_unstable_by_key(|number| (keys::blocks_of(*number), *number));
+        for (at, number) in numbers.into_iter().enumerate() {
+            if at % 1024 == 0 && self.is_stopping() {
+                return Err(Error::unavailable("the store is closing"));
+            }
+            if let Some(flushed) = merge::flush_channel(view, part, number, pieces.upto, pieces)? {
+                write_channel(view, number, &flushed, pieces)?;
+            }
+            pieces.write_if_full()?;
+        }
+        Ok(())
+    }
+
+    /// Rows of the feed: each of one day, and of as many items as a row takes.
+    fn write_feed(&mut self, part: Part<'_>, mark: Mark, pieces: &mut Pieces<'_>) -> Result<()> {
+        let mut row = FeedRow::default();
+        let mut days: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut end_row = |row: &mut FeedRow, pieces: &mut Pieces<'_>| -> Result<()> {
+            let key = keys::feed_row(self.shared.shard, row.first);
+            let value = row.encode(&key);
+            let day = keys::day_of(row.first);
+            *days.entry(day).or_default() += value.len() as u64;
+            pieces.put(Space::Feed(day), key, Some(value));
+            *row = FeedRow::default();
+            pieces.write_if_full()
+        };
+        for batch in part.batches() {
+            for entry in codec::entries(&batch.record.body) {
+                let (_, entry) = entry?;
+                let same_day = keys::day_of(row.first) == keys::day_of(entry.id());
+                if !row.is_empty() && (row.is_full() || !same_day) {
+                    end_row(&mut row, pieces)?;
+                }
+                let (kind, channel) = feed::in_short(&batch.record.body, &entry);
+                row.push(entry.id(), kind, channel);
+            }
+        }
+        if !row.is_empty() {
+            end_row(&mut row, pieces)?;
+        }
+        for (day, bytes) in days {
+            let kept = self.feed.days.entry(day).or_default();
+            if kept.1 < mark.batch {
+                *kept = (kept.0 + bytes, mark.batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the oldest days of the feed while there are too many or they take too much. Days are counted as they
+    /// are there, not by the calendar: a clock that runs ahead drops nothing.
+    fn trim_feed(&mut self) {
+        let settings = &self.shared.settings;
+        let allowed = (self.feed.block_bytes.0 / FEED_SHARE).max(settings.feed_bytes_min);
+        loop {
+            let bytes: u64 = self.feed.days.values().map(|(bytes, _)| bytes).sum();
+            let too_much = self.feed.days.len() > settings.feed_days + 1 || bytes > allowed;
+            if self.feed.days.len() < 2 || !too_much {
+                return;
+            }
+            if let Some((day, _)) = self.feed.days.pop_first() {
+                self.feed.starts_after = self.feed.starts_after.max(keys::end_of_day(day));
+            }
+        }
+    }
+
+    /// What follows the checkpoint: replaced blocks and old days go, the view is swapped, the log is freed.
+    fn finish(&self, frozen: &Frozen) -> Result<()> {
+        let shared = &self.shared;
+        let (table, mark) = (&*shared.table, frozen.mark);
+        meta::delete_garbage(table, mark.batch)?;
+        for space in table.spaces()? {
+            let is_old = match space {
+                Space::Dedup(day) => !meta::is_dedup_day_needed(day, mark.last_id),
+                Space::Feed(day) => keys::end_of_day(day) <= self.feed.starts_after,
+                _ => false,
+            };
+            if is_old {
+                table.drop_space(space)?;
+            }
+        }
+        let snapshot = table.snapshot()?;
+        let feed_days: Arc<[u32]> = feed_days(table)?.into();
+        shared.views.update(|view| {
+            view.frozen = None;
+            view.snapshot = snapshot;
+            view.checkpoint = mark.batch;
+            view.feed_starts_after = self.feed.starts_after;
+            view.feed_days = feed_days;
+        });
+        // A committer at work does it itself; waiting for one that waits for the next flush would never end.
+        if let Ok(mut committer) = shared.committer.try_lock() {
+            committer.free(&shared.views);
+        }
+        Ok(())
+    }
+}
+
+fn write_channel(view: &View, number: u64, flushed: &Flushed, pieces: &mut Pieces<'_>) -> Result<()> {
+    let key = keys::channel_row_of(&flushed.name);
+    let (id, seq) = flushed.last;
+    let row = ChannelRow { number, last: model::Position { id, seq }, upto: pieces.upto };
+    let value = row.encode(&key);
+    pieces.put(Space::Channels, key, Some(value));
+    if let Some((first, last)) = flushed.expiring {
+        let key = keys::expiring_row(number);
+        let known = view.get(Space::Channels, &key)?.map(|value| ExpiringRow::decode(&key, &value)).transpose()?;
+        let first = known.map_or(first, |known| known.first.min(first));
+        let last: Seq = known.map_or(last, |known| known.last.max(last));
+        let value = ExpiringRow { first, last }.encode(&key);
+        pieces.put(Space::Channels, key, Some(value));
+    }
+    Ok(())
+}
+
+fn write_keyed(part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
+    for ((day, number, key_hash), published) in part.all_keyed()? {
+        let key = keys::dedup_row(number, key_hash);
+        let payload_hash = published.key.map_or(0, |key| key.payload_hash);
+        let value = rows::encode_keyed(&key, &published, payload_hash);
+        pieces.put(Space::Dedup(day), key, Some(value));
+        pieces.write_if_full()?;
+    }
+    Ok(())
+}
+
+fn write_records(part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
+    let mut start = Bytes::new();
+    while let Some((key, found)) = part.next_record(&start, &[u8::MAX])? {
+        start = [&key[..], &[0]].concat().into();
+        let value = found.value.map(|value| rows::encode_record(&key, found.version, &value));
+        pieces.put(Space::Records, key, value);
+        pieces.write_if_full()?;
+    }
+    Ok(())
+}
+
+/// Rows on their way to the table, written whenever enough of them are there.
+struct Pieces<'a> {
+    shared: &'a Shared,
+    /// The last batch of the flush.
+    upto: u64,
+    rows: BTreeMap<Space, Vec<(Bytes, Option<Bytes>)>>,
+    garbage: Vec<BlockKey>,
+    bytes: usize,
+    block_bytes: u64,
+    written: u32,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(shared: &'a Shared, upto: u64) -> Pieces<'a> {
+        let (rows, garbage) = (BTreeMap::new(), Vec::new());
+        Pieces { shared, upto, rows, garbage, bytes: 0, block_bytes: 0, written: 0 }
+    }
+
+    fn put(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
+        self.bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+        self.rows.entry(space).or_default().push((key, value));
+    }
+
+    fn write_if_full(&mut self) -> Result<()> {
+        if self.bytes < self.shared.settings.piece_bytes {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    fn write(&mut self) -> Result<()> {
+        if !self.garbage.is_empty() {
+            let (key, value) = meta::garbage_row(self.upto, self.written, &self.garbage);
+            self.put(Space::Meta, key, value);
+            self.garbage.clear();
+        }
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let stats = &self.shared.stats;
+        stats.written_bytes.fetch_add(self.bytes as u64, Ordering::Relaxed);
+        let rows = std::mem::take(&mut self.rows);
+        let mut rows = rows.into_iter().map(|(space, mut rows)| {
+            rows.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+            SpaceRows { space, rows }
+        });
+        self.shared.table.write(&mut rows)?;
+        self.bytes = 0;
+        self.written += 1;
+        Ok(())
+    }
+}
+
+impl Output for Pieces<'_> {
+    fn block(&mut self, key: BlockKey, value: Bytes) -> Result<()> {
+        self.shared.stats.blocks_written.fetch_add(1, Ordering::Relaxed);
+        self.block_bytes += value.len() as u64;
+        self.put(key.space(), key.encode(), Some(value));
+        self.write_if_full()
+    }
+
+    fn garbage(&mut self, key: BlockKey) {
+        self.shared.stats.blocks_merged.fetch_add(1, Ordering::Relaxed);
+        self.garbage.push(key);
+    }
+}

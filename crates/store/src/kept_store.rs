@@ -1,0 +1,282 @@
+//! The store as a whole: what it consists of, how it is opened and closed, and where each call of
+//! [`model::Store`] is answered.
+
+use crate::{
+    channels::NameCache,
+    codec,
+    commit::{self, Committer, Found},
+    device::{Log, Space, Table},
+    flush::Flusher,
+    meta::{self, Meta},
+    settings::Settings,
+    stats::{Stats, StoreStatus},
+    tail::Tail,
+    verify::{Finding, Progress},
+    view::{Frozen, View, Views},
+};
+use model::{
+    AppId, ApplyError, Batch, Change, Channel, ChannelEntry, ChannelName, Effort, Error, FeedPage, Head, Id, Keyed,
+    Page, Record, RecordKey, RecordKind, Result, Seq, Settled, ShardId, Span, Store, Window,
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// Keeps history on a log and a table.
+///
+/// Dropping it, or [`KeptStore::close`], ends the flush that may be going on; nothing is lost by that, or by no
+/// goodbye at all: a start after either is the same.
+pub struct KeptStore {
+    shared: Arc<Shared>,
+    flusher: Option<JoinHandle<()>>,
+}
+
+/// What committer, readers and flush share.
+pub(crate) struct Shared {
+    pub committer: Mutex<Committer>,
+    pub views: Views,
+    pub table: Arc<dyn Table>,
+    pub names: NameCache,
+    pub stats: Stats,
+    pub settings: Settings,
+    pub shard: ShardId,
+}
+
+impl KeptStore {
+    /// Opens the store of shard 0 on its two devices: finishes what a cut-off flush left, reads the log past the
+    /// checkpoint. [`Store::settle`] must follow before anything is applied. Damage is an error that names its place.
+    pub fn open(log: Box<dyn Log>, table: Arc<dyn Table>, settings: Settings) -> Result<KeptStore> {
+        let shard = ShardId::default();
+        let meta = Meta::open(&*table, &*table.snapshot()?, shard)?;
+        meta::delete_garbage(&*table, meta.checkpoint.batch)?;
+        let mut log = log;
+        let found = replay(&mut *log, &meta)?;
+        let view = View {
+            active: Arc::new(Tail::new(meta.checkpoint.batch, meta.checkpoint.last_id)),
+            active_upto: meta.checkpoint.batch,
+            frozen: None,
+            snapshot: table.snapshot()?,
+            checkpoint: meta.checkpoint.batch,
+            settled: false,
+            feed_starts_after: meta.feed.starts_after,
+            feed_days: feed_days(&*table)?.into(),
+        };
+        let shared = Arc::new(Shared {
+            committer: Mutex::new(Committer::new(log, shard, found)),
+            views: Views::new(view),
+            table,
+            names: NameCache::default(),
+            stats: Stats::default(),
+            settings,
+            shard,
+        });
+        let flusher = Flusher::new(shared.clone(), meta.feed);
+        let thread = thread::Builder::new().name("flush".into()).spawn(move || flusher.run());
+        Ok(KeptStore { shared, flusher: Some(thread.map_err(Error::internal)?) })
+    }
+
+    /// Moves everything that was applied into the table; returns when it is there. Not needed for durability: for
+    /// tests, and before a backup.
+    pub fn flush(&self) -> Result<()> {
+        let views = &self.shared.views;
+        let upto = views.load().active_upto;
+        let failures = views.lock().failures;
+        loop {
+            let view = views.load();
+            if view.checkpoint >= upto {
+                return Ok(());
+            }
+            if view.frozen.is_none() {
+                self.shared.committer().freeze(views);
+            }
+            let patience = Some(Duration::from_secs(60));
+            views.wait_until(patience, |state, view| {
+                state.stopping || state.failures > failures || view.frozen.is_none()
+            });
+            let state = views.lock();
+            if state.stopping || state.failures > failures {
+                let why = state.last_failure.clone().unwrap_or_else(|| "the store is closing".into());
+                return Err(Error::unavailable("the flush failed, the log still has everything").with_source(why));
+            }
+        }
+    }
+
+    /// The store in numbers.
+    pub fn status(&self) -> StoreStatus {
+        let shared = &self.shared;
+        let view = shared.views.load();
+        let table = shared.table.status();
+        let log_bytes = match shared.committer.try_lock() {
+            Ok(committer) => Some(committer.log_bytes()),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner().log_bytes()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let state = shared.views.lock();
+        StoreStatus {
+            last_batch: view.active_upto,
+            checkpoint: view.checkpoint,
+            tail_bytes: view.active.resident() as u64,
+            tail_changes: view.active.changes() as u64,
+            frozen_bytes: view.frozen.as_ref().map_or(0, |frozen| frozen.tail.resident() as u64),
+            flush_failures: state.failures,
+            last_flush_failure: state.last_failure.clone(),
+            table_bytes: table.bytes,
+            table_runs_max: table.runs_max,
+            log_bytes,
+            ..shared.stats.status()
+        }
+    }
+
+    /// Reads everything and checks checksums, seqs, ids, heads, counts and the feed; what is wrong, in words. `progress` is
+    /// called now and then.
+    pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Finding>> {
+        crate::verify::verify(&*self.shared.view()?, self.shared.shard, progress)
+    }
+
+    /// Stops the flush and waits for its end.
+    pub fn close(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.shared.views.tell(|state| state.stopping = true);
+        if let Some(flusher) = self.flusher.take()
+            && flusher.join().is_err()
+        {
+            tracing::error!("the flush thread ended by a panic");
+        }
+    }
+}
+
+impl Drop for KeptStore {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    pub fn committer(&self) -> MutexGuard<'_, Committer> {
+        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the log past the checkpoint. A flush that was cut off is done again with exactly the batches that it had: then
+/// it writes the same blocks under the same keys (`docs/decisions/0004-blocks.md`).
+fn replay(log: &mut dyn Log, meta: &Meta) -> Result<Found> {
+    let checkpoint = meta.checkpoint;
+    let mut frozen = None;
+    let mut mark = checkpoint;
+    let mut tail = Tail::new(checkpoint.batch, checkpoint.last_id);
+    log.replay(checkpoint.batch, &mut |record| {
+        if record.batch != mark.batch + 1 {
+            return Err(Error::internal(format!("the log goes on with batch {} after {}", record.batch, mark.batch)));
+        }
+        let entries = codec::decode(&record)
+            .map_err(|malformed| Error::internal(format!("batch {} of the log: {malformed}", record.batch)))?;
+        mark = commit::mark_after(mark, &record, &entries);
+        tail.add(record, entries);
+        if mark.batch == meta.flushing {
+            let full = std::mem::replace(&mut tail, Tail::new(mark.batch, mark.last_id));
+            frozen = Some(Frozen { tail: Arc::new(full), mark });
+        }
+        Ok(())
+    })?;
+    if meta.flushing > mark.batch {
+        return Err(Error::internal(format!(
+            "the log ends with batch {}, but batches up to {} were being flushed",
+            mark.batch, meta.flushing
+        )));
+    }
+    Ok(Found { frozen, active: Arc::new(tail), mark })
+}
+
+/// The days of the feed that the table has, the oldest first.
+pub(crate) fn feed_days(table: &dyn Table) -> Result<Vec<u32>> {
+    let day = |space| match space {
+        Space::Feed(day) => Some(day),
+        _ => None,
+    };
+    let mut days: Vec<u32> = table.spaces()?.into_iter().filter_map(day).collect();
+    days.sort_unstable();
+    Ok(days)
+}
+
+impl Store for KeptStore {
+    fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
+        let shared = &self.shared;
+        shared.committer().apply(batch, &shared.views, &shared.settings, &shared.stats)
+    }
+
+    fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled> {
+        self.shared.committer().settle(shard, epoch, &self.shared.views)
+    }
+
+    fn recent(&self, shard: ShardId, bytes: usize) -> Result<(Id, Vec<Arc<Change>>)> {
+        match shard == self.shared.shard {
+            true => self.shared.view()?.recent(bytes),
+            false => Ok((Id::MIN, Vec::new())),
+        }
+    }
+
+    fn heads(&self, channels: &[Channel]) -> Result<Vec<Head>> {
+        let view = self.shared.view()?;
+        channels.iter().map(|channel| view.head_of(channel, &self.shared.names)).collect()
+    }
+
+    fn read(&self, channel: &Channel, window: &Window, effort: Effort) -> Result<Option<Page>> {
+        self.shared.view()?.page(channel, window, effort, &self.shared.names)
+    }
+
+    fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
+        self.shared.view()?.count(channel, span, above, now, &self.shared.names)
+    }
+
+    fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {
+        self.shared.view()?.keyed(channel, key_hash, now, &self.shared.names)
+    }
+
+    fn feed(&self, shard: ShardId, span: Span, limit: u32) -> Result<FeedPage> {
+        match shard == self.shared.shard {
+            true => self.shared.view()?.feed(shard, span, limit),
+            false => Ok(FeedPage { items: Vec::new(), examined: span.upto, more: false, starts_after: Id::MIN }),
+        }
+    }
+
+    fn channels(
+        &self,
+        app: &AppId,
+        prefix: &str,
+        after: Option<&ChannelName>,
+        limit: u32,
+    ) -> Result<Vec<ChannelEntry>> {
+        self.shared.view()?.channels(app, prefix, after, limit)
+    }
+
+    fn record(&self, key: &RecordKey) -> Result<Option<Record>> {
+        self.shared.view()?.record(key)
+    }
+
+    fn records(
+        &self,
+        app: &AppId,
+        kind: RecordKind,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: u32,
+    ) -> Result<Vec<Record>> {
+        self.shared.view()?.records(app, kind, prefix, after, limit)
+    }
+}
+
+impl Shared {
+    /// The view to read from.
+    fn view(&self) -> Result<Arc<View>> {
+        let view = self.views.load();
+        match view.settled {
+            true => Ok(view),
+            false => Err(Error::unavailable("the store is starting: it is not decided yet what is there")),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Every bound of the store, in one place: settings with defaults, and constants that the disk format relies on.
+
+use std::time::Duration;
+
+/// What an operator, or a test, may change. Times are real time: they bound waits, they decide nothing.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Resident bytes at which the active tail is frozen and flushed (`store.md` §4). Active and frozen together stay
+    /// within twice this and one batch.
+    pub tail_bytes: usize,
+    /// Bytes of log at which the active tail is frozen.
+    pub tail_log_bytes: u64,
+    /// Changes at which the active tail is frozen.
+    pub tail_changes: usize,
+    /// How long `apply` waits for a flush when both tails are full, before it refuses.
+    pub stall_wait: Duration,
+    /// Bytes of rows that a flush gathers before it writes them.
+    pub piece_bytes: usize,
+    /// Unmerged runs of the table above which a flush waits for the engine's maintenance.
+    pub runs_max: usize,
+    /// The longest such wait; then the flush goes on all the same.
+    pub runs_wait: Duration,
+    /// Days of the feed that are kept, beside the newest.
+    pub feed_days: usize,
+    /// Bytes of feed that are always kept; above them the feed may take [`FEED_SHARE`] of the blocks.
+    pub feed_bytes_min: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            tail_bytes: 48 << 20,
+            tail_log_bytes: 256 << 20,
+            tail_changes: 500_000,
+            stall_wait: Duration::from_secs(5),
+            piece_bytes: 8 << 20,
+            runs_max: 24,
+            runs_wait: Duration::from_secs(10),
+            feed_days: 7,
+            feed_bytes_min: 64 << 20,
+        }
+    }
+}
+
+/// The feed may take one part in this many of the bytes written as blocks.
+pub(crate) const FEED_SHARE: u64 = 20;
+/// Messages in a full block; no block spans a multiple of it.
+pub(crate) const BLOCK_MESSAGES: u64 = 128;
+/// The smaller border: blocks of fewer messages are merged when a flush crosses a multiple of it.
+pub(crate) const SMALL_MESSAGES: u64 = 8;
+/// Raw bytes of contents after which a block ends.
+pub(crate) const BLOCK_RAW_BYTES: usize = 128 << 10;
+/// A message with more bytes than this has a block to itself.
+pub(crate) const LONE_MESSAGE_BYTES: usize = 64 << 10;
+/// The most bytes that the content of one message can have: payload, extras, names and what frames them.
+pub(crate) const CONTENT_BYTES_MAX: usize =
+    model::limits::PAYLOAD_BYTES + model::limits::EXTRAS_BYTES + 2 * model::limits::USER_ID_BYTES + 256;
+/// The most bytes that the key of a channel or a record can have.
+pub(crate) const NAME_BYTES_MAX: usize = 2048;
+/// Messages that a filtered page looks at before it says `more`.
+pub(crate) const EXAMINED_MAX: usize = 20_000;
+/// Entries of a channel that a read copies out of a tail at a time.
+pub(crate) const TAIL_CHUNK: usize = 256;
+/// Items in one row of the feed.
+pub(crate) const FEED_ROW_ITEMS: usize = 256;
+/// Items in one page of the feed, whatever was asked.
+pub(crate) const FEED_PAGE_ITEMS: u32 = 100_000;
+/// Entries in one page of a listing, whatever was asked.
+pub(crate) const LISTING_MAX: u32 = 10_000;
+/// Channel names in each of the two generations of the name cache.
+pub(crate) const NAMES_CACHED: usize = 65_536;

@@ -1,0 +1,275 @@
+//! Walking through the messages of a channel, in either direction, over tails and blocks; and seeking in it by id and by
+//! seq. Everything here costs what the walk visits, never what the channel holds.
+
+use crate::{block::Block, keys, tail::Found, view::View};
+use bytes::Bytes;
+use model::{Error, Id, Result, Seq};
+use std::ops::{ControlFlow, Range};
+
+/// The part of a channel that a walk may enter: ids in (`after`, `upto`], seqs above `above`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reach {
+    pub after: Id,
+    pub upto: Id,
+    pub above: Seq,
+}
+
+impl Reach {
+    fn contains(self, slot: Slot) -> bool {
+        self.after < slot.id && slot.id <= self.upto && slot.seq > self.above
+    }
+}
+
+/// The place of a message and when it is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Slot {
+    pub id: Id,
+    pub seq: Seq,
+    pub expires_at: Option<Id>,
+}
+
+/// What a visitor wants of a message that it met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Meet {
+    /// Go on without its content.
+    Skip,
+    /// Give the content to [`Visitor::take`].
+    Take,
+    /// Go no further.
+    Stop,
+}
+
+/// Who walks.
+pub(crate) trait Visitor {
+    /// The next message is this one.
+    fn meet(&mut self, slot: Slot) -> Meet;
+
+    /// Its content is `bytes[content]`.
+    fn take(&mut self, slot: Slot, bytes: &Bytes, content: Range<usize>) -> Result<ControlFlow<()>>;
+
+    /// About how many messages it still wants.
+    fn wanted(&self) -> usize;
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Walked {
+    /// The visitor stopped, or the reach came to its end.
+    Done,
+    /// The rest is not in memory.
+    OnDisk,
+}
+
+type Flow = Result<ControlFlow<()>>;
+
+const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
+const STOP: ControlFlow<()> = ControlFlow::Break(());
+/// Steps of a search by seq: each at least halves the ids in question every second time.
+const SEARCH_STEPS: usize = 160;
+
+impl View {
+    /// From the newest message of the reach back. Enters the table only if `disk`.
+    pub fn walk_back(&self, number: u64, reach: Reach, disk: bool, visitor: &mut dyn Visitor) -> Result<Walked> {
+        let mut upto = reach.upto;
+        for part in self.parts().rev() {
+            loop {
+                let chunk = part.descending(number, upto, visitor.wanted())?;
+                let Some(oldest) = chunk.last().map(|found| found.published.id) else { break };
+                for found in &chunk {
+                    if visit_found(found, reach, visitor)?.is_break() {
+                        return Ok(Walked::Done);
+                    }
+                }
+                upto = oldest.previous();
+            }
+        }
+        if self.is_whole_in_tails(number, reach)? {
+            return Ok(Walked::Done);
+        }
+        if !disk {
+            return Ok(Walked::OnDisk);
+        }
+        for row in self.rows(keys::blocks_of(number), keys::blocks_between(number, Id::MIN, upto), true) {
+            let Some(block) = self.visible(row?)? else { continue };
+            let end = block.position_after(upto);
+            if visit_block(&block, (0..end).rev(), reach, visitor)?.is_break() {
+                break;
+            }
+        }
+        Ok(Walked::Done)
+    }
+
+    /// From the oldest message of the reach on. Enters the table only if `disk`.
+    pub fn walk_on(&self, number: u64, reach: Reach, disk: bool, visitor: &mut dyn Visitor) -> Result<Walked> {
+        if !self.is_whole_in_tails(number, reach)? {
+            if !disk {
+                return Ok(Walked::OnDisk);
+            }
+            if self.walk_on_blocks(number, reach, visitor)?.is_break() {
+                return Ok(Walked::Done);
+            }
+        }
+        let mut after = self.id_before(number, reach)?;
+        for part in self.parts() {
+            loop {
+                let chunk = part.ascending(number, after, visitor.wanted())?;
+                let Some(newest) = chunk.last().map(|found| found.published.id) else { break };
+                for found in &chunk {
+                    if visit_found(found, reach, visitor)?.is_break() {
+                        return Ok(Walked::Done);
+                    }
+                }
+                after = newest;
+            }
+        }
+        Ok(Walked::Done)
+    }
+
+    fn walk_on_blocks(&self, number: u64, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
+        let mut first = self.block_at(number, reach.after)?;
+        if reach.above != Seq::NONE {
+            let Some(above) = self.block_with(number, reach.above.next())? else { return Ok(GO_ON) };
+            if first.as_ref().is_none_or(|first| first.key.first < above.key.first) {
+                first = Some(above);
+            }
+        }
+        let mut after = Id::MIN;
+        if let Some(block) = first {
+            after = block.key.first;
+            let mut start = block.position_after(reach.after);
+            while start < block.len() && block.seq(start) <= reach.above {
+                start += 1;
+            }
+            if visit_block(&block, start..block.len(), reach, visitor)?.is_break() {
+                return Ok(STOP);
+            }
+        }
+        for row in self.rows(keys::blocks_of(number), keys::blocks_between(number, after, reach.upto), false) {
+            let Some(block) = self.visible(row?)? else { continue };
+            if visit_block(&block, 0..block.len(), reach, visitor)?.is_break() {
+                return Ok(STOP);
+            }
+        }
+        Ok(GO_ON)
+    }
+
+    /// Where a walk through the tails starts: the id after which they are in reach.
+    fn id_before(&self, number: u64, reach: Reach) -> Result<Id> {
+        if reach.above != Seq::NONE {
+            for part in self.parts() {
+                if let Some(id) = part.id_of(number, reach.above)? {
+                    return Ok(reach.after.max(id));
+                }
+            }
+        }
+        Ok(reach.after)
+    }
+
+    /// Whether no block can have something in reach: the tails have the channel from its first message in reach on.
+    fn is_whole_in_tails(&self, number: u64, reach: Reach) -> Result<bool> {
+        let first = self.first_in_tails(number)?;
+        Ok(first.is_some_and(|(id, seq)| seq <= reach.above.next() || id.previous() <= reach.after))
+    }
+
+    /// The block that a row holds, unless a flush wrote it that is not finished.
+    pub fn visible(&self, (key, value): (Bytes, Bytes)) -> Result<Option<Block>> {
+        if keys::BlockKey::parse(&key)?.upto > self.checkpoint {
+            return Ok(None);
+        }
+        let block = Block::parse(&key, &value)
+            .map_err(|malformed| Error::internal(format!("block {:?}: {malformed}", keys::BlockKey::parse(&key))))?;
+        Ok(Some(block))
+    }
+
+    /// The newest block of a channel whose first id is at most `id`.
+    pub fn block_at(&self, number: u64, id: Id) -> Result<Option<Block>> {
+        for row in self.rows(keys::blocks_of(number), keys::blocks_between(number, Id::MIN, id), true) {
+            if let Some(block) = self.visible(row?)? {
+                return Ok(Some(block));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The oldest block of a channel whose last seq is at least `seq`: by interpolation between what is known of both
+    /// ends, and by halves every second time.
+    pub fn block_with(&self, number: u64, seq: Seq) -> Result<Option<Block>> {
+        let Some(newest) = self.block_at(number, Id::MAX)? else { return Ok(None) };
+        if newest.last().1 < seq {
+            return Ok(None);
+        }
+        let (mut low, mut low_seq) = (0u64, 0u64);
+        let mut best = newest;
+        for step in 0..SEARCH_STEPS {
+            let (high, high_seq) = (best.key.first.raw(), best.seq(0).0);
+            if seq.0 >= high_seq || low >= high {
+                return Ok(Some(best));
+            }
+            let part = match step % 2 {
+                0 => seq.0.saturating_sub(low_seq) as f64 / (high_seq - low_seq).max(1) as f64,
+                _ => 0.5,
+            };
+            let guess = low + ((high - low) as f64 * part.clamp(0.0, 1.0)) as u64;
+            let guess = guess.clamp(low, high - 1);
+            match self.block_at(number, Id::from_raw(guess))? {
+                Some(block) if block.last().1 >= seq => best = block,
+                found => {
+                    low_seq = found.map_or(low_seq, |block| block.last().1.0);
+                    low = guess + 1;
+                }
+            }
+        }
+        Err(Error::internal(format!("the blocks of channel {number} are not in order")))
+    }
+
+    /// The seq of the newest message of a channel whose id is at most `id`; none if there is none.
+    pub fn seq_at(&self, number: u64, id: Id) -> Result<Seq> {
+        for part in self.parts().rev() {
+            if let Some(seq) = part.seq_at(number, id)? {
+                return Ok(seq);
+            }
+        }
+        let first = self.first_in_tails(number)?;
+        if id == Id::MIN || first.is_some_and(|(_, seq)| seq == Seq(1)) {
+            return Ok(Seq::NONE);
+        }
+        let block = self.block_at(number, id)?;
+        Ok(block.map_or(Seq::NONE, |block| block.seq(block.position_after(id).saturating_sub(1))))
+    }
+}
+
+fn visit_found(found: &Found, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
+    let published = &found.published;
+    let slot = Slot { id: published.id, seq: published.seq, expires_at: published.expires_at };
+    if !reach.contains(slot) {
+        return Ok(STOP);
+    }
+    match visitor.meet(slot) {
+        Meet::Skip => Ok(GO_ON),
+        Meet::Stop => Ok(STOP),
+        Meet::Take => visitor.take(slot, &found.body, published.content.clone()),
+    }
+}
+
+fn visit_block(block: &Block, indexes: impl Iterator<Item = usize>, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
+    let mut contents = None;
+    for index in indexes {
+        let slot = Slot { id: block.ids[index], seq: block.seq(index), expires_at: block.expires_at(index) };
+        if !reach.contains(slot) {
+            return Ok(STOP);
+        }
+        match visitor.meet(slot) {
+            Meet::Skip => continue,
+            Meet::Stop => return Ok(STOP),
+            Meet::Take => {}
+        }
+        let bytes = match &contents {
+            Some(bytes) => bytes,
+            None => contents.insert(block.contents()?),
+        };
+        if visitor.take(slot, bytes, block.content(index))?.is_break() {
+            return Ok(STOP);
+        }
+    }
+    Ok(GO_ON)
+}

@@ -1,0 +1,163 @@
+//! Reading and writing of the small parts that all formats are made of. Reading is bounded and never panics: no
+//! length is believed before it was checked.
+
+use std::{error, fmt, ops::Range};
+
+/// Bytes that are not what they should be. The text names the part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Malformed(pub &'static str);
+
+pub(crate) type Parsed<T> = Result<T, Malformed>;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "malformed {}", self.0)
+    }
+}
+
+impl error::Error for Malformed {}
+
+impl From<Malformed> for model::Error {
+    fn from(malformed: Malformed) -> model::Error {
+        model::Error::internal(malformed)
+    }
+}
+
+/// A place in some bytes, from which parts are taken one after another.
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { bytes, at: 0 }
+    }
+
+    /// Starts in the middle.
+    pub fn at(bytes: &'a [u8], at: usize) -> Parsed<Reader<'a>> {
+        if at > bytes.len() {
+            return Err(Malformed("offset"));
+        }
+        Ok(Reader { bytes, at })
+    }
+
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    /// Everything that is left.
+    pub fn rest(&mut self) -> Range<usize> {
+        let range = self.at..self.bytes.len();
+        self.at = self.bytes.len();
+        range
+    }
+
+    pub fn take(&mut self, count: usize) -> Parsed<&'a [u8]> {
+        let left = &self.bytes[self.at..];
+        let taken = left.get(..count).ok_or(Malformed("length"))?;
+        self.at += count;
+        Ok(taken)
+    }
+
+    pub fn u8(&mut self) -> Parsed<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    pub fn u64(&mut self) -> Parsed<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub fn u128(&mut self) -> Parsed<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Parsed<[u8; N]> {
+        self.take(N)?.try_into().map_err(|_| Malformed("length"))
+    }
+
+    /// LEB128, at most ten bytes, nothing above 64 bits.
+    pub fn varint(&mut self) -> Parsed<u64> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            if shift == 63 && byte > 1 {
+                break;
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(Malformed("varint"))
+    }
+
+    /// A length or a number of things, at most `max`.
+    pub fn count(&mut self, max: usize, what: &'static str) -> Parsed<usize> {
+        usize::try_from(self.varint()?).ok().filter(|count| *count <= max).ok_or(Malformed(what))
+    }
+
+    /// Bytes with their length before them, at most `max`.
+    pub fn prefixed(&mut self, max: usize) -> Parsed<&'a [u8]> {
+        let count = self.count(max, "length")?;
+        self.take(count)
+    }
+
+    /// The place of bytes with their length before them.
+    pub fn prefixed_range(&mut self, max: usize) -> Parsed<Range<usize>> {
+        let count = self.count(max, "length")?;
+        let start = self.at;
+        self.take(count)?;
+        Ok(start..start + count)
+    }
+
+    pub fn text(&mut self, max: usize) -> Parsed<&'a str> {
+        std::str::from_utf8(self.prefixed(max)?).map_err(|_| Malformed("text"))
+    }
+
+    pub fn end(&self) -> Parsed<()> {
+        if self.is_empty() { Ok(()) } else { Err(Malformed("end: bytes are left over")) }
+    }
+}
+
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+pub(crate) fn put_prefixed(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn varints_come_back(value: u64) {
+            let mut out = Vec::new();
+            put_varint(&mut out, value);
+            let mut reader = Reader::new(&out);
+            prop_assert_eq!(reader.varint(), Ok(value));
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let mut reader = Reader::new(&bytes);
+            while reader.varint().is_ok() {}
+            let mut reader = Reader::new(&bytes);
+            while reader.prefixed(16).is_ok() && !reader.is_empty() {}
+        }
+    }
+}
