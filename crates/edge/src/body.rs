@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use std::time::Duration;
 
 /// How far a body may go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes.
     pub bytes: usize,

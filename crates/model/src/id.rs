@@ -6,7 +6,7 @@ use std::fmt;
 pub const TICKS_PER_MS: u64 = 10_000;
 /// 100-nanosecond ticks in a second.
 pub const TICKS_PER_SECOND: u64 = 10_000_000;
-/// The greatest number of ticks that an [`Id`] can hold (the year 4253).
+/// The greatest number of ticks that an [`Id`] can hold (the year 2198).
 pub const MAX_TICKS: u64 = u64::MAX >> SLOT_BITS;
 
 const SLOT_BITS: u32 = 8;

@@ -1,0 +1,43 @@
+//! Every bound of the native API, in one place.
+
+use std::time::Duration;
+
+/// Brackets inside one another in a payload or in `meta`.
+pub(crate) const JSON_DEPTH: usize = 128;
+/// Messages in a page, if the request does not say.
+pub(crate) const DEFAULT_LIMIT: u64 = 100;
+/// Channels in one answer of the list.
+pub(crate) const LISTED_CHANNELS: u64 = 1_000;
+/// Characters of a cursor, a position or a limit in a query that are shown back in an error.
+pub(crate) const SHOWN_CHARACTERS: usize = 40;
+
+/// What an operator may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Bounds of a request's body.
+    pub body: edge::body::Bounds,
+    /// Messages in one request that publishes an array.
+    pub publish_messages: usize,
+    /// Messages in one page.
+    pub page_messages: u32,
+    /// Channels and patterns in one stream.
+    pub stream_channels: usize,
+    /// How often a stream without news sends a comment, so that nobody between takes it for dead.
+    pub heartbeat: Duration,
+    /// How long a reader is told to wait before it opens a broken stream again.
+    pub retry: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let edge = edge::Settings::default();
+        Settings {
+            body: edge::body::Bounds { bytes: edge.body_bytes, time: edge.body_timeout },
+            publish_messages: 1_000,
+            page_messages: 1_000,
+            stream_channels: 1_000,
+            heartbeat: Duration::from_secs(15),
+            retry: Duration::from_secs(2),
+        }
+    }
+}
