@@ -1,0 +1,96 @@
+//! The command line.
+
+use crate::bench::BenchArguments;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  scrollback
+      serves the demo app on 127.0.0.1:7117, data in ./scrollback-data
+  curl -d '{\"payload\":{\"text\":\"hello\"}}' -H 'Authorization: Bearer demo-admin' \\
+      http://127.0.0.1:7117/v1/apps/demo/channels/lobby/messages
+      publishes; the same address without -d reads the newest page
+  scrollback check --config scrollback.toml
+      tells every mistake of a configuration, or what it would serve
+  scrollback --config scrollback.toml
+      serves it; config.example.toml explains every setting
+  scrollback verify --data scrollback-data
+      reads a data folder through and tells what is wrong with it
+
+Exit codes: 0 done; 1 refused or failed, the reason is on standard error; 2 the command line is wrong.";
+
+/// Keeps the messages of realtime apps and serves their history.
+#[derive(Parser)]
+#[command(name = "scrollback", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; to serve, if not said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve, when no command is said.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+}
+
+/// What the program can do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve the configured apps (the default).
+    Serve(ServeArguments),
+    /// Tell every mistake of a configuration, or what it would serve; secrets are not shown.
+    Check(ConfigArguments),
+    /// Read a data folder through and tell what is wrong with it; the program that uses it must be stopped.
+    Verify(VerifyArguments),
+    /// Put load on a running server and measure it.
+    Bench(BenchArguments),
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Clone, Debug)]
+pub struct ConfigArguments {
+    /// The configuration; without one, the built-in demo.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder, instead of the configured one.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The address to listen on, instead of the configured one; port 0 chooses a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// How to serve.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArguments {
+    #[command(flatten)]
+    pub source: ConfigArguments,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Which log lines: error, warn, info, debug, trace, or a filter like "info,service=debug".
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// Start although the log is damaged at batch N, without it and all that came after it. The refusal to start names N.
+    #[arg(long, value_name = "N")]
+    pub accept_loss: Option<u64>,
+    /// Bytes in a segment of the log: for tests, which want small ones.
+    #[arg(long, value_name = "SIZE", hide = true, value_parser = crate::config::units::size)]
+    pub log_segment: Option<usize>,
+}
+
+/// What to verify.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArguments {
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = "scrollback-data")]
+    pub data: PathBuf,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,164 @@
+//! A tenant: its name, its keys, what it keeps, and the dialects that serve it.
+
+use super::{
+    reader::{At, Section},
+    units,
+    vendors::{self, Agora, Osmium, Pubnub, Scaledrone},
+};
+use edge::Secret;
+use model::{AppId, ChannelName};
+use service::Scope;
+use std::time::Duration;
+
+/// A tenant.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its name.
+    pub name: AppId,
+    /// The line of the file in which it begins.
+    pub line: usize,
+    /// What it keeps.
+    pub retention: Retention,
+    /// Dialects that are open to anyone may share channels with guarded ones.
+    pub share_open: bool,
+    /// The keys of the native API.
+    pub keys: Vec<Key>,
+    /// Served to PubNub's clients.
+    pub pubnub: Option<Pubnub>,
+    /// Served to Scaledrone's clients.
+    pub scaledrone: Option<Scaledrone>,
+    /// Served to Agora's clients.
+    pub agora: Option<Agora>,
+    /// Served to Osmium's clients.
+    pub osmium: Option<Osmium>,
+}
+
+/// What a channel keeps; none is no bound.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Retention {
+    /// Messages up to this age.
+    pub age: Option<Duration>,
+    /// This many of the newest messages.
+    pub messages: Option<u64>,
+}
+
+/// A key of the native API.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// What is shown as `Authorization: Bearer`.
+    pub secret: At<Secret>,
+    /// What it gives.
+    pub may: Vec<Right>,
+    /// Where; empty for everywhere.
+    pub channels: Vec<Scope>,
+    /// Only so many of the newest messages of a channel are shown.
+    pub newest: Option<u32>,
+    /// Only messages up to this age are shown.
+    pub not_older_than: Option<Duration>,
+}
+
+/// What a key may give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Right {
+    /// Pages, counts, streams, lists.
+    Read,
+    /// Publishing and signals.
+    Write,
+    /// Deleting messages.
+    Delete,
+    /// Everything else.
+    Admin,
+}
+
+impl Right {
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Right::Read => "read",
+            Right::Write => "write",
+            Right::Delete => "delete",
+            Right::Admin => "admin",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Right> {
+        [Right::Read, Right::Write, Right::Delete, Right::Admin].into_iter().find(|right| right.name() == name)
+    }
+}
+
+pub(super) fn read(section: Section<'_>) -> Option<App> {
+    let name = section.required("name").and_then(|text| match AppId::new(&text.value) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            section.mistake(text.line, format!("app.name: {error}"));
+            None
+        }
+    });
+    let app = App {
+        name: name.clone().unwrap_or_else(|| AppId::new("nameless").expect("a valid name")),
+        line: section.line,
+        retention: section.section("retention").map(retention).unwrap_or_default(),
+        share_open: section.flag("share_open", false),
+        keys: section.sections("key").into_iter().filter_map(key).collect(),
+        pubnub: section.section("pubnub").and_then(vendors::pubnub),
+        scaledrone: section.section("scaledrone").and_then(vendors::scaledrone),
+        agora: section.section("agora").and_then(vendors::agora),
+        osmium: section.section("osmium").and_then(vendors::osmium),
+    };
+    section.finish();
+    name.map(|_| app)
+}
+
+fn retention(section: Section<'_>) -> Retention {
+    let age = section.parsed("age", |text| match text {
+        "forever" => Ok(None),
+        text => units::duration(text).map(Some).map_err(|error| format!("{error}; or \"forever\"")),
+    });
+    let messages = section.number_or("messages", "unlimited", 1..=u64::MAX);
+    section.finish();
+    Retention { age: age.and_then(|at| at.value), messages }
+}
+
+fn key(section: Section<'_>) -> Option<Key> {
+    let secret = section.required_secret("secret");
+    let may = rights(&section);
+    let channels = channels(&section);
+    let newest = section.number("newest", 1..=u64::from(u32::MAX)).map(|at| at.value as u32);
+    let not_older_than = section.parsed("not_older_than", units::duration).map(|at| at.value);
+    section.finish();
+    Some(Key { secret: secret?, may, channels, newest, not_older_than })
+}
+
+fn rights(section: &Section<'_>) -> Vec<Right> {
+    let Some(names) = section.texts("may") else { return vec![Right::Read] };
+    let known = |name: &At<String>| {
+        let right = Right::from_name(&name.value);
+        if right.is_none() {
+            let text = format!("app.key.may: {:?} is not one of read, write, delete, admin", name.value);
+            section.mistake(name.line, text);
+        }
+        right
+    };
+    names.iter().filter_map(known).collect()
+}
+
+/// `channels = ["news", "room.*"]`: whole names, or beginnings of names with a star.
+pub(super) fn channels(section: &Section<'_>) -> Vec<Scope> {
+    let mut scopes = Vec::new();
+    for text in section.texts("channels").unwrap_or_default() {
+        match scope(&text.value) {
+            Ok(scope) => scopes.push(scope),
+            Err(error) => section.mistake(text.line, format!("channels: {:?}: {error}", text.value)),
+        }
+    }
+    scopes
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    match text.strip_suffix('*') {
+        Some(prefix) if prefix.contains('*') => Err("only one * is allowed, at the end".into()),
+        Some(prefix) => Ok(Scope::Prefix(prefix.into())),
+        None if text.contains('*') => Err("a * is allowed at the end only".into()),
+        None => ChannelName::named(text).map(Scope::Channel).map_err(|error| error.to_string()),
+    }
+}

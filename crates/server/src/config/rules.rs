@@ -1,0 +1,188 @@
+//! What only shows when the parts of a configuration are seen together: names given twice, demo secrets on an open
+//! address, open dialects beside guarded ones; and what this build does not do although it is configured.
+
+use super::{
+    App, Config,
+    reader::{At, Reader},
+};
+use edge::Secret;
+use service::Scope;
+use std::{collections::HashMap, net::IpAddr};
+
+/// The secrets of the built-in configuration: everybody knows them.
+const DEMO_SECRETS: [&str; 6] =
+    ["demo-admin", "sec-demo", "sd-demo", "fedcba9876543210fedcba9876543210", "demo", "osm-ann"];
+
+/// Notes every mistake of this sort.
+pub(super) fn check(config: &Config, reader: &Reader<'_>) {
+    unique(reader, config.apps.iter().map(|app| (app.name.to_string(), app.line)), "the app name");
+    let pubnub = config.apps.iter().filter_map(|app| app.pubnub.as_ref());
+    unique(reader, pubnub.map(|table| (table.subscribe_key.clone(), table.line)), "app.pubnub.subscribe_key");
+    let scaledrone = config.apps.iter().filter_map(|app| app.scaledrone.as_ref());
+    unique(reader, scaledrone.map(|table| (table.channel.clone(), table.line)), "app.scaledrone.channel");
+    let agora = config.apps.iter().filter_map(|app| app.agora.as_ref());
+    unique(reader, agora.map(|table| (table.app_id.clone(), table.line)), "app.agora.app_id");
+    for app in &config.apps {
+        unique_keys(app, reader);
+        unique_users(app, reader);
+        open_beside_guarded(app, reader);
+    }
+    if !is_loopback(config.listen.ip()) {
+        no_demo_secrets(config, reader);
+    }
+}
+
+/// What an operator should know before relying on it.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.apps.is_empty() {
+        warnings.push("no app is configured: nobody can be served (add [[app]])".to_owned());
+    }
+    for app in &config.apps {
+        let tables = [
+            (app.pubnub.is_some(), "pubnub", "PubNub"),
+            (app.scaledrone.is_some(), "scaledrone", "Scaledrone"),
+            (app.agora.is_some(), "agora", "Agora RTM"),
+            (app.osmium.is_some(), "osmium", "Osmium"),
+        ];
+        for (_, table, vendor) in tables.iter().filter(|(configured, ..)| *configured) {
+            warnings.push(format!(
+                "app {}: app.{table} is configured, but this build does not serve {vendor} yet",
+                app.name
+            ));
+        }
+        if app.keys.is_empty() {
+            warnings.push(format!("app {}: without [[app.key]] nobody can call its native API", app.name));
+        }
+        if app.retention != super::Retention::default() {
+            warnings.push(format!(
+                "app {}: app.retention is configured, but this build does not remove messages yet: all are kept",
+                app.name
+            ));
+        }
+    }
+    warnings
+}
+
+/// Whether only this machine can reach the address.
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn unique(reader: &Reader<'_>, names: impl Iterator<Item = (String, usize)>, what: &str) {
+    let mut seen = HashMap::new();
+    for (name, line) in names {
+        if let Some(first) = seen.insert(name.clone(), line) {
+            reader.mistake(line, format!("{what} {name:?} is given twice, first in line {first}"));
+        }
+    }
+}
+
+/// A key is found by its secret alone, so one secret cannot give two sets of rights.
+fn unique_keys(app: &App, reader: &Reader<'_>) {
+    let keys = app.keys.iter().enumerate();
+    for (index, key) in keys {
+        if let Some(first) =
+            app.keys[..index].iter().find(|other| other.secret.value.is(key.secret.value.expose().as_bytes()))
+        {
+            let text = format!("app.key: the same secret is given to another key, in line {}", first.secret.line);
+            reader.mistake(key.secret.line, text);
+        }
+    }
+}
+
+fn unique_users(app: &App, reader: &Reader<'_>) {
+    let users = app.osmium.iter().flat_map(|osmium| &osmium.users);
+    unique(reader, users.clone().map(|user| (user.id.value.to_string(), user.id.line)), "app.osmium.user.id");
+    unique(reader, users.map(|user| (user.name.clone(), user.id.line)), "app.osmium.user.name");
+}
+
+fn no_demo_secrets(config: &Config, reader: &Reader<'_>) {
+    for (name, secret) in config.apps.iter().flat_map(secrets) {
+        if DEMO_SECRETS.iter().any(|demo| secret.value.is(demo.as_bytes())) {
+            let text = format!(
+                "{name}: everybody knows this demo secret, and {} can be reached from other machines; \
+                 choose another secret or listen on 127.0.0.1",
+                config.listen
+            );
+            reader.mistake(secret.line, text);
+        }
+    }
+}
+
+fn secrets(app: &App) -> Vec<(&'static str, &At<Secret>)> {
+    let keys = app.keys.iter().map(|key| ("app.key.secret", &key.secret));
+    let pubnub = app.pubnub.iter().filter_map(|table| table.secret_key.as_ref());
+    let scaledrone = app.scaledrone.iter().filter_map(|table| table.secret.as_ref());
+    let certificate = app.agora.iter().filter_map(|table| table.certificate.as_ref());
+    let customer = app.agora.iter().filter_map(|table| table.customer_secret.as_ref());
+    let users = app.osmium.iter().flat_map(|table| &table.users);
+    keys.chain(pubnub.map(|secret| ("app.pubnub.secret_key", secret)))
+        .chain(scaledrone.map(|secret| ("app.scaledrone.secret", secret)))
+        .chain(certificate.map(|secret| ("app.agora.certificate", secret)))
+        .chain(customer.map(|secret| ("app.agora.customer_secret", secret)))
+        .chain(users.map(|user| ("app.osmium.user.token", &user.token)))
+        .collect()
+}
+
+/// A door of an app: a dialect, whether anyone may come in, and to which channels it leads.
+struct Door<'a> {
+    name: &'static str,
+    open: bool,
+    channels: &'a [Scope],
+    line: usize,
+}
+
+fn doors(app: &App) -> Vec<Door<'_>> {
+    let mut doors = Vec::new();
+    for key in &app.keys {
+        doors.push(Door { name: "a native key", open: false, channels: &key.channels, line: key.secret.line });
+    }
+    if let Some(table) = &app.pubnub {
+        doors.push(Door { name: "pubnub", open: !table.access_manager, channels: &table.channels, line: table.line });
+    }
+    if let Some(table) = &app.scaledrone {
+        doors.push(Door { name: "scaledrone", open: !table.require_auth, channels: &table.channels, line: table.line });
+    }
+    if let Some(table) = &app.agora {
+        doors.push(Door { name: "agora", open: !table.require_auth, channels: &table.channels, line: table.line });
+    }
+    if let Some(table) = &app.osmium {
+        doors.push(Door { name: "osmium", open: false, channels: &[], line: table.line });
+    }
+    doors
+}
+
+/// A channel that one door guards must not be reachable through another that is open, unless the app says so.
+fn open_beside_guarded(app: &App, reader: &Reader<'_>) {
+    if app.share_open {
+        return;
+    }
+    let doors = doors(app);
+    for open in doors.iter().filter(|door| door.open) {
+        if let Some(guarded) = doors.iter().find(|door| !door.open && overlap(door.channels, open.channels)) {
+            let text = format!(
+                "app.{} is open to anyone and shares channels with {}, which is guarded; \
+                 narrow one of them with channels = […], or say share_open = true in the app",
+                open.name, guarded.name
+            );
+            reader.mistake(open.line, text);
+        }
+    }
+}
+
+/// Whether two lists of channels have one in common; an empty list is all channels.
+fn overlap(a: &[Scope], b: &[Scope]) -> bool {
+    a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| meet(a, b)))
+}
+
+fn meet(a: &Scope, b: &Scope) -> bool {
+    match (a, b) {
+        (Scope::Everything, _) | (_, Scope::Everything) => true,
+        (Scope::Channel(a), Scope::Channel(b)) => a == b,
+        (Scope::Channel(name), Scope::Prefix(prefix)) | (Scope::Prefix(prefix), Scope::Channel(name)) => {
+            name.as_named().is_some_and(|name| name.starts_with(&**prefix))
+        }
+        (Scope::Prefix(a), Scope::Prefix(b)) => a.starts_with(&**b) || b.starts_with(&**a),
+    }
+}

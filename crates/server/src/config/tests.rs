@@ -1,0 +1,184 @@
+use super::*;
+
+fn read_text(text: &str) -> Result<Checked, Vec<Mistake>> {
+    let environment = |name: &str| (name == "KEY").then(|| "from-the-environment".to_owned());
+    read(text, Path::new("."), &environment, &Overrides::default()).0
+}
+
+/// Every mistake as `line: text`.
+fn mistakes(text: &str) -> Vec<String> {
+    let mistakes = read_text(text).expect_err("there are mistakes");
+    mistakes.into_iter().map(|mistake| format!("{}: {}", mistake.line, mistake.text)).collect()
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_lines() {
+    let found = mistakes(
+        r#"listen = "localhost"
+dta = "x"
+[limits]
+body = "4 elephants"
+connections = 0
+head_timeout = 30
+[[app]]
+name = "de mo"
+[[app.key]]
+may = ["read", "fly"]
+channels = ["*x"]
+[[app]]
+[app.pubnub]
+publish_key = "a"
+access_manager = true
+"#,
+    );
+    let expected = [
+        r#"1: listen: "localhost" is not an address like "127.0.0.1:7117""#,
+        "2: dta is not a setting; did you mean data?",
+        r#"4: limits.body: "4 elephants" is not a size like "64KiB", "4MiB", "1GiB""#,
+        "5: limits.connections: a number from 1 to 1000000 is needed",
+        "6: limits.head_timeout: a text in quotes is needed, not a whole number",
+        "8: app.name: app: 1 to 64 characters of a-z A-Z 0-9 - _",
+        "9: app.key.secret is missing (or secret_file, or secret_env)",
+        r#"10: app.key.may: "fly" is not one of read, write, delete, admin"#,
+        r#"11: channels: "*x": a * is allowed at the end only"#,
+        "12: app.name is missing",
+        "13: app.pubnub.subscribe_key is missing",
+        "13: app.pubnub: access_manager = true needs a secret_key",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn text_that_is_not_toml_is_told_with_the_rest() {
+    let found = mistakes("listen = \nfoo = 1\n");
+    assert!(found.iter().any(|text| text.starts_with("1: ")), "{found:?}");
+    assert!(found.iter().any(|text| text.starts_with("2: foo is not a setting")), "{found:?}");
+}
+
+#[test]
+fn what_contradicts_another_part_is_told() {
+    let found = mistakes(
+        r#"[[app]]
+name = "a"
+[[app.key]]
+secret = "x"
+[[app.key]]
+secret = "x"
+[app.scaledrone]
+channel = "c"
+[[app]]
+name = "a"
+"#,
+    );
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(found[0], "6: app.key: the same secret is given to another key, in line 4");
+    assert!(found[1].starts_with("7: app.scaledrone is open to anyone and shares channels with a native key"));
+    assert_eq!(found[2], r#"9: the app name "a" is given twice, first in line 1"#);
+}
+
+#[test]
+fn open_and_guarded_dialects_may_have_channels_of_their_own() {
+    let text = |open: &str, guarded: &str| {
+        format!(
+            "[[app]]\nname = \"a\"\n[[app.key]]\nsecret = \"x\"\nchannels = {guarded}\n[app.scaledrone]\nchannel = \"c\"\nchannels = {open}\n"
+        )
+    };
+    let is_fine = |open, guarded| read_text(&text(open, guarded)).is_ok();
+    assert!(is_fine(r#"["open.*"]"#, r#"["closed.*", "news"]"#));
+    assert!(!is_fine(r#"["open.*"]"#, r#"["open.news"]"#));
+    assert!(!is_fine(r#"["o*"]"#, r#"["open.*"]"#));
+    assert!(!is_fine(r#"["*"]"#, r#"["news"]"#));
+    assert!(!is_fine("[]", r#"["news"]"#));
+}
+
+#[test]
+fn demo_secrets_stay_on_this_machine() {
+    let with = |listen: &str| DEFAULT.replace("127.0.0.1:7117", listen);
+    assert!(read_text(&with("[::1]:7117")).is_ok());
+    assert!(read_text(&with("127.8.8.8:1")).is_ok());
+    let found = mistakes(&with("0.0.0.0:7117"));
+    assert_eq!(found.len(), 6, "one for each demo secret: {found:?}");
+    assert!(found.iter().all(|text| text.contains("demo secret")), "{found:?}");
+}
+
+#[test]
+fn secrets_come_from_three_places_and_are_never_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("key"), "from-a-file\n").expect("a file");
+    let secret = |line: &str| {
+        let text = format!("[[app]]\nname = \"a\"\n[[app.key]]\n{line}\n");
+        let environment = |name: &str| (name == "KEY").then(|| "from-the-environment".to_owned());
+        read(&text, folder.path(), &environment, &Overrides::default()).0
+    };
+    let is = |line: &str, expected: &str| {
+        let checked = secret(line).expect("no mistake");
+        assert!(!format!("{:?}", checked.config).contains(expected), "secrets are hidden");
+        checked.config.apps[0].keys[0].secret.value.is(expected.as_bytes())
+    };
+    assert!(is(r#"secret = "plain-secret""#, "plain-secret"));
+    assert!(is(r#"secret_file = "key""#, "from-a-file"));
+    assert!(is(r#"secret_env = "KEY""#, "from-the-environment"));
+    for bad in [
+        r#"secret_env = "OTHER""#,
+        r#"secret_file = "missing""#,
+        r#"secret = """#,
+        "secret = \"a\"\nsecret_env = \"KEY\"",
+    ] {
+        assert_eq!(secret(bad).expect_err("a mistake").len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn what_this_build_does_not_do_is_said() {
+    let warnings = read_text(DEFAULT).expect("no mistake").warnings;
+    let expected = ["PubNub", "Scaledrone", "Agora RTM", "Osmium"];
+    assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
+    for vendor in expected {
+        assert!(warnings.iter().any(|text| text.ends_with(&format!("does not serve {vendor} yet"))), "{vendor}");
+    }
+    let text = "[[app]]\nname = \"a\"\nretention = { age = \"30d\", messages = 1000 }\n";
+    let warnings = read_text(text).expect("no mistake").warnings;
+    assert!(warnings.iter().any(|text| text.contains("retention")), "{warnings:?}");
+}
+
+/// The example is the built-in configuration with every setting explained: as it stands, and with every default that
+/// it shows written out.
+#[test]
+fn the_example_is_complete_and_true() {
+    let example = include_str!("../../../../config.example.toml");
+    let (plain, _) = read(example, Path::new("."), &|_| None, &Overrides::default());
+    let (built_in, asked) = read(DEFAULT, Path::new("."), &|_| None, &Overrides::default());
+    let plain = without_lines(&plain.expect("the example is valid").config);
+    assert_eq!(plain, without_lines(&built_in.expect("the built-in configuration is valid").config));
+
+    let shown: Vec<&str> = example.lines().filter_map(setting_of).collect();
+    for path in asked {
+        let key = path.rsplit('.').next().expect("a key");
+        let is_shown = shown.contains(&key) || example.contains(&format!("[{path}]"));
+        let is_inside = example.contains(&format!("{key} = ")) && ["age", "messages"].contains(&key);
+        assert!(is_shown || is_inside, "{path} is missing in config.example.toml");
+    }
+
+    let written: Vec<&str> = example.lines().map(|line| if is_default(line) { &line[2..] } else { line }).collect();
+    let (written, _) = read(&written.join("\n"), Path::new("."), &|_| None, &Overrides::default());
+    let written = written.expect("every default of the example is valid");
+    assert_eq!(without_lines(&written.config), plain, "every default of the example is the default");
+}
+
+/// The key that a line of the example sets, or shows.
+fn setting_of(line: &str) -> Option<&str> {
+    let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
+    key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then_some(key)
+}
+
+/// Whether a line shows a default, not one choice of several.
+fn is_default(line: &str) -> bool {
+    const CHOICES: [&str; 3] = ["channels", "newest", "not_older_than"];
+    let Some(key) = line.strip_prefix("# ").and(setting_of(line)) else { return false };
+    !CHOICES.contains(&key) && !key.ends_with("_file") && !key.ends_with("_env")
+}
+
+fn without_lines(config: &Config) -> String {
+    let text = format!("{config:#?}");
+    text.lines().filter(|line| !line.trim_start().starts_with("line: ")).collect::<Vec<_>>().join("\n")
+}

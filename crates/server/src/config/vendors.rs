@@ -1,0 +1,183 @@
+//! The tables of the vendors' dialects: `[app.pubnub]`, `[app.scaledrone]`, `[app.agora]`, `[app.osmium]`.
+
+use super::{
+    app::channels,
+    reader::{At, Section},
+    units,
+};
+use edge::Secret;
+use service::Scope;
+use std::time::Duration;
+
+/// A PubNub keyset.
+#[derive(Clone, Debug)]
+pub struct Pubnub {
+    /// The line in which it begins.
+    pub line: usize,
+    /// `pub-key` of the paths.
+    pub publish_key: String,
+    /// `sub-key` of the paths.
+    pub subscribe_key: String,
+    /// Signs requests of servers and grants.
+    pub secret_key: Option<At<Secret>>,
+    /// Clients need a token.
+    pub access_manager: bool,
+    /// Messages may be deleted, as the vendor's switch of this name.
+    pub delete_from_history: bool,
+    /// Where; empty for everywhere.
+    pub channels: Vec<Scope>,
+}
+
+/// A Scaledrone channel, which is an app here; its rooms are channels.
+#[derive(Clone, Debug)]
+pub struct Scaledrone {
+    /// The line in which it begins.
+    pub line: usize,
+    /// The channel's id.
+    pub channel: String,
+    /// Signs tokens, and is the password of the REST API.
+    pub secret: Option<At<Secret>>,
+    /// Clients need a token.
+    pub require_auth: bool,
+    /// What a subscriber may ask for.
+    pub history: Option<ScaledroneHistory>,
+    /// Where; empty for everywhere.
+    pub channels: Vec<Scope>,
+}
+
+/// What a Scaledrone subscriber may ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ScaledroneHistory {
+    /// This many messages.
+    pub messages: u32,
+    /// Up to this age.
+    pub age: Option<Duration>,
+}
+
+/// An Agora project.
+#[derive(Clone, Debug)]
+pub struct Agora {
+    /// The line in which it begins.
+    pub line: usize,
+    /// 32 hexadecimal digits.
+    pub app_id: String,
+    /// 32 hexadecimal digits; signs tokens.
+    pub certificate: Option<At<Secret>>,
+    /// User of the REST API.
+    pub customer_key: Option<String>,
+    /// Password of the REST API.
+    pub customer_secret: Option<At<Secret>>,
+    /// Clients need a token.
+    pub require_auth: bool,
+    /// Where; empty for everywhere.
+    pub channels: Vec<Scope>,
+}
+
+/// An Osmium realm with its directory.
+#[derive(Clone, Debug)]
+pub struct Osmium {
+    /// The line in which it begins.
+    pub line: usize,
+    /// Where its ids begin to count.
+    pub epoch: Option<jiff::Timestamp>,
+    /// Its users.
+    pub users: Vec<OsmiumUser>,
+}
+
+/// A user of an Osmium directory.
+#[derive(Clone, Debug)]
+pub struct OsmiumUser {
+    /// Its id.
+    pub id: At<u64>,
+    /// Its name.
+    pub name: String,
+    /// What it shows to come in.
+    pub token: At<Secret>,
+}
+
+pub(super) fn pubnub(section: Section<'_>) -> Option<Pubnub> {
+    let publish_key = section.required("publish_key");
+    let subscribe_key = section.required("subscribe_key");
+    let secret_key = section.secret("secret_key");
+    let access_manager = section.flag("access_manager", false);
+    if access_manager && secret_key.is_none() {
+        section.mistake(section.line, "app.pubnub: access_manager = true needs a secret_key");
+    }
+    let delete_from_history = section.flag("delete_from_history", false);
+    let channels = channels(&section);
+    let line = section.line;
+    section.finish();
+    let (publish_key, subscribe_key) = (publish_key?.value, subscribe_key?.value);
+    Some(Pubnub { line, publish_key, subscribe_key, secret_key, access_manager, delete_from_history, channels })
+}
+
+pub(super) fn scaledrone(section: Section<'_>) -> Option<Scaledrone> {
+    let channel = section.required("channel");
+    let secret = section.secret("secret");
+    let require_auth = section.flag("require_auth", false);
+    if require_auth && secret.is_none() {
+        section.mistake(section.line, "app.scaledrone: require_auth = true needs a secret");
+    }
+    let history = section.section("history").and_then(scaledrone_history);
+    let channels = channels(&section);
+    let line = section.line;
+    section.finish();
+    Some(Scaledrone { line, channel: channel?.value, secret, require_auth, history, channels })
+}
+
+fn scaledrone_history(section: Section<'_>) -> Option<ScaledroneHistory> {
+    let messages = section.number("messages", 1..=100);
+    let age = section.parsed("age", units::duration);
+    section.finish();
+    Some(ScaledroneHistory { messages: messages.map_or(100, |at| at.value as u32), age: age.map(|at| at.value) })
+}
+
+pub(super) fn agora(section: Section<'_>) -> Option<Agora> {
+    let app_id = section.parsed("app_id", hex32);
+    if app_id.is_none() {
+        section.required("app_id");
+    }
+    let certificate = section.secret("certificate");
+    if let Some(certificate) = certificate.as_ref().filter(|secret| hex32(secret.value.expose()).is_err()) {
+        section.mistake(certificate.line, "app.agora.certificate: 32 hexadecimal digits are needed");
+    }
+    let customer_key = section.text("customer_key").map(|at| at.value);
+    let customer_secret = section.secret("customer_secret");
+    if customer_key.is_some() != customer_secret.is_some() {
+        section.mistake(section.line, "app.agora: customer_key and customer_secret go together");
+    }
+    let require_auth = section.flag("require_auth", true);
+    if require_auth && certificate.is_none() {
+        section.mistake(section.line, "app.agora: require_auth = true (the default) needs a certificate");
+    }
+    let channels = channels(&section);
+    let line = section.line;
+    section.finish();
+    Some(Agora { line, app_id: app_id?.value, certificate, customer_key, customer_secret, require_auth, channels })
+}
+
+fn hex32(text: &str) -> Result<String, String> {
+    let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if fits { Ok(text.to_ascii_lowercase()) } else { Err("32 hexadecimal digits are needed".into()) }
+}
+
+pub(super) fn osmium(section: Section<'_>) -> Option<Osmium> {
+    let epoch = section.parsed("epoch", |text| {
+        text.parse::<jiff::Timestamp>().map_err(|_| format!("{text:?} is not a time like \"2025-01-01T00:00:00Z\""))
+    });
+    let users = section.sections("user").into_iter().filter_map(osmium_user).collect();
+    let line = section.line;
+    section.finish();
+    Some(Osmium { line, epoch: epoch.map(|at| at.value), users })
+}
+
+fn osmium_user(section: Section<'_>) -> Option<OsmiumUser> {
+    let id = section.number("id", 1..=i64::MAX as u64);
+    if id.is_none() {
+        section.mistake(section.line, "app.osmium.user.id: a number from 1 is needed");
+    }
+    let name = section.required("name");
+    let token = section.required_secret("token");
+    section.finish();
+    Some(OsmiumUser { id: id?, name: name?.value, token: token? })
+}

@@ -1,0 +1,112 @@
+//! What is served, in words for a person: the banner of a start and the answer of `check`. Secrets are never shown,
+//! but for the demo's, which everybody knows.
+
+use crate::config::{App, Config, Key, units};
+use service::Scope;
+use std::{fmt::Write, net::SocketAddr, time::Duration};
+
+/// The key of the built-in app.
+const DEMO_KEY: &str = "demo-admin";
+
+/// What a start says. The first line is also for programs: it ends with the address in use.
+pub fn banner(config: &Config, address: SocketAddr) -> String {
+    let mut text = format!("scrollback listens on http://{address}\n");
+    let folder = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
+    let _ = writeln!(text, "  data   {}", folder.display());
+    for app in &config.apps {
+        let _ = writeln!(text, "  app    {}: native API, {}", app.name, counted(app.keys.len(), "key"));
+    }
+    if let Some(app) = config.apps.first() {
+        let _ = write!(text, "\nTry it:\n{}", example(app, address));
+    }
+    text
+}
+
+/// A line that publishes, and works as printed for the demo app.
+fn example(app: &App, address: SocketAddr) -> String {
+    let is_demo = |key: &Key| key.secret.value.is(DEMO_KEY.as_bytes());
+    let key = if app.keys.iter().any(is_demo) { DEMO_KEY } else { "<a key that may write>" };
+    format!(
+        "  curl -H 'Authorization: Bearer {key}' -d '{{\"payload\":{{\"text\":\"hello\"}}}}' \
+         http://{address}/v1/apps/{}/channels/lobby/messages\n",
+        app.name
+    )
+}
+
+/// What a configuration would serve, to whom.
+pub fn overview(config: &Config) -> String {
+    let mut text = format!("listens on {}\nkeeps its data in {}\n", config.listen, config.data.display());
+    for app in &config.apps {
+        let _ = writeln!(text, "\napp {}", app.name);
+        let _ = writeln!(text, "  keeps {}", retention(app));
+        for (index, key) in app.keys.iter().enumerate() {
+            let _ = writeln!(text, "  native API, key {}: {}", index + 1, key_in_words(key));
+        }
+        for line in vendors(app) {
+            let _ = writeln!(text, "  not served by this build: {line}");
+        }
+    }
+    text
+}
+
+fn retention(app: &App) -> String {
+    let age = app.retention.age.map_or("forever".to_owned(), |age| format!("for {}", units::show_duration(age)));
+    match app.retention.messages {
+        Some(count) => format!("the newest {} of each channel, {age}", counted(count as usize, "message")),
+        None => format!("all messages {age}"),
+    }
+}
+
+fn key_in_words(key: &Key) -> String {
+    let rights: Vec<&str> = key.may.iter().map(|right| right.name()).collect();
+    let mut text = if rights.is_empty() { "may nothing".to_owned() } else { format!("may {}", rights.join(", ")) };
+    match key.channels.as_slice() {
+        [] => text += " in all channels",
+        scopes => text += &format!(" in {}", scopes.iter().map(scope).collect::<Vec<_>>().join(", ")),
+    }
+    if let Some(newest) = key.newest {
+        text += &format!("; sees the newest {}", counted(newest as usize, "message"));
+    }
+    if let Some(age) = key.not_older_than {
+        text += &format!("; sees nothing older than {}", units::show_duration(age));
+    }
+    text
+}
+
+/// What is configured for the vendors' clients, a line each.
+fn vendors(app: &App) -> Vec<String> {
+    let on = |flag: bool| if flag { "on" } else { "off" };
+    let pubnub = app.pubnub.as_ref().map(|table| {
+        let (publish, subscribe) = (&table.publish_key, &table.subscribe_key);
+        let (access, delete) = (on(table.access_manager), on(table.delete_from_history));
+        format!("PubNub keyset {publish} / {subscribe}, access manager {access}, delete from history {delete}")
+    });
+    let scaledrone = app.scaledrone.as_ref().map(|table| {
+        let age = |age: Option<Duration>| age.map_or(String::new(), |age| format!(" of {}", units::show_duration(age)));
+        let history = table.history.map_or("off".to_owned(), |history| {
+            format!("{}{}", counted(history.messages as usize, "message"), age(history.age))
+        });
+        format!("Scaledrone channel {}, tokens {}, history {history}", table.channel, on(table.require_auth))
+    });
+    let agora = app.agora.as_ref().map(|table| {
+        let rest = table.customer_key.as_ref().map_or("off".to_owned(), |key| format!("for customer {key}"));
+        format!("Agora project {}, tokens {}, REST API {rest}", table.app_id, on(table.require_auth))
+    });
+    let osmium = app.osmium.as_ref().map(|table| {
+        let epoch = table.epoch.map_or("2025-01-01T00:00:00Z".to_owned(), |epoch| epoch.to_string());
+        format!("Osmium realm with {}, ids from {epoch}", counted(table.users.len(), "user"))
+    });
+    [pubnub, scaledrone, agora, osmium].into_iter().flatten().collect()
+}
+
+fn scope(scope: &Scope) -> String {
+    match scope {
+        Scope::Everything => "all channels".to_owned(),
+        Scope::Channel(name) => name.to_string(),
+        Scope::Prefix(prefix) => format!("{prefix}*"),
+    }
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
