@@ -351,7 +351,7 @@ impl History {
             Ok(()) => self.accept(record),
             Err(AppendError::Refused(_)) => self.free(self.next - 1),
             // Half of the doubtful outcomes end in a power cut, the others in a rewrite that keeps the record.
-            Err(AppendError::Unknown(_)) if bytes % 2 == 0 => self.cut_power(bytes as u64, Some(record)),
+            Err(AppendError::Unknown(_)) if bytes.is_multiple_of(2) => self.cut_power(bytes as u64, Some(record)),
             Err(AppendError::Unknown(_)) => {
                 self.accept(record);
                 self.rewrite();
