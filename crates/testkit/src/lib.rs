@@ -15,6 +15,7 @@ mod memory_table;
 pub mod random;
 pub mod store_suite;
 pub mod table_suite;
+mod valid_batch;
 
 pub use batch_builder::{BatchBuilder, FIRST_TICK};
 pub use fanout::{Harm, LossyFanout, LossyNetwork};

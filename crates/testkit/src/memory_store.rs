@@ -1,8 +1,11 @@
 //! The oracle of [`model::Store`]: its contract in the plainest reading. Vectors and maps behind one mutex, every
 //! answer by filtering, not one line shared with the real store. It checks what the contract asks of the caller, too:
-//! a batch that no sequencer may make is refused by name. How it fails on purpose is in [`crate::Faults`].
+//! a batch that no sequencer may make is refused by name (`valid_batch`). How it fails on purpose is in [`crate::Faults`].
 
-use crate::faults::{Faults, Outcome};
+use crate::{
+    faults::{Faults, Outcome},
+    valid_batch,
+};
 use model::{
     AppId, ApplyError, Batch, Change, Channel, ChannelChange, ChannelEntry, ChannelName, ChannelNumber, Effort, Error,
     FeedItem, FeedKind, FeedPage, Head, Id, IdempotencyKey, Keyed, Message, Order, Page, Position, Record,
@@ -202,7 +205,8 @@ impl Kept {
         if shard.last.as_ref() == Some(batch) {
             return Ok(());
         }
-        if let Err(why) = self.check(batch) {
+        let epoch = shard.epoch;
+        if let Err(why) = valid_batch::check(batch, epoch, self.settled(batch.shard), |channel| self.head(channel)) {
             return Err(ApplyError::Refused(Error::invalid(format!("batch {}: {why}", batch.number))));
         }
         let there = match outcome() {
@@ -227,46 +231,17 @@ impl Kept {
         if let Some((batch, true)) = state.doubt.take() {
             self.happen(&batch);
         }
-        let state = &self.shards[&shard];
-        Ok(Settled {
+        Ok(self.settled(shard))
+    }
+
+    fn settled(&self, shard: ShardId) -> Settled {
+        let Some(state) = self.shards.get(&shard) else { return Settled::default() };
+        Settled {
             last_batch: state.last.as_ref().map_or(0, |batch| batch.number),
             last_id: state.changes.last().map_or(Id::MIN, |change| change.id()),
             reserved: state.reserved,
             last_number: state.last_number,
-        })
-    }
-
-    /// What the contract and the words ask of a batch, or why this one breaks it.
-    fn check(&self, batch: &Batch) -> Result<(), String> {
-        let shard = &self.shards[&batch.shard];
-        let next = shard.last.as_ref().map_or(1, |last| last.number + 1);
-        if batch.number != next {
-            return Err(format!("the next number is {next}, or the last batch again with the same content"));
         }
-        if batch.epoch < shard.epoch {
-            return Err(format!("epoch {} has ended, {} owns the shard", batch.epoch, shard.epoch));
-        }
-        if batch.changes.len() > limits::BATCH_CHANGES {
-            return Err(format!("{} changes are too many", batch.changes.len()));
-        }
-        let mut last_id = shard.changes.last().map_or(Id::MIN, |change| change.id());
-        let mut last_number = shard.last_number;
-        let mut heads = BTreeMap::new();
-        for change in &batch.changes {
-            if change.id() <= last_id {
-                return Err(format!("{:?} does not follow {last_id:?}", change.id()));
-            }
-            last_id = change.id();
-            if let Change::Channel(change) = &**change {
-                let head = heads.entry(&change.channel).or_insert_with(|| self.head(&change.channel));
-                *head = follow(*head, change, last_number)?;
-                last_number = last_number.max(change.number);
-            }
-        }
-        if last_id.ticks() > batch.reserved && !batch.changes.is_empty() {
-            return Err(format!("{last_id:?} is above the reserved tick {}", batch.reserved));
-        }
-        Ok(())
     }
 
     fn happen(&mut self, batch: &Batch) {
@@ -345,30 +320,6 @@ impl Kept {
             head: head.last,
         }
     }
-}
-
-/// The head after this change, or why it cannot come now.
-fn follow(head: Head, change: &ChannelChange, last_number: ChannelNumber) -> Result<Head, String> {
-    let What::Published { message, first, .. } = &change.what else {
-        return Err(format!("{:?} is live only and was handed to a store", change.id));
-    };
-    let name = &change.channel.name;
-    if message.id != change.id {
-        return Err(format!("{:?} carries the message {:?}", change.id, message.id));
-    }
-    if message.seq != head.last.seq.next() {
-        return Err(format!("seq {} of {name} does not follow {}", message.seq, head.last.seq));
-    }
-    if *first != (head.number == ChannelNumber::NONE) {
-        return Err(format!("first is {first} at seq {} of {name}", message.seq));
-    }
-    if *first && change.number <= last_number {
-        return Err(format!("{name} gets {:?}, {last_number:?} was given out", change.number));
-    }
-    if !*first && change.number != head.number {
-        return Err(format!("{name} has {:?}, not {:?}", head.number, change.number));
-    }
-    Ok(Head { number: change.number, last: Position { id: change.id, seq: message.seq }, floor: head.floor })
 }
 
 fn fits(message: &Message, window: &Window) -> bool {

@@ -16,7 +16,9 @@
 //! `SCROLLBACK_TEST_SEED=12345 cargo test …` takes other runs. A failed run names its seed and the steps that are left
 //! after shrinking; [`drive`] takes them as they are, to keep them as a named test.
 
+mod ask;
 mod drive;
+mod names;
 mod steps;
 
 pub use drive::drive;
