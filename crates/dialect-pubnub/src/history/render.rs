@@ -1,0 +1,276 @@
+//! The answers of history. Payloads go through as they were accepted.
+
+use crate::{
+    convert::{self, Extras},
+    wire::{Query, json},
+};
+use bytes::Bytes;
+use model::{Kind, Message};
+use service::History;
+use std::sync::Arc;
+
+/// The beginning of every v3 answer (`protocols/pubnub.md` §7.1): some client needs each of these fields.
+pub const FETCH_HEAD: &[u8] = b"{\"status\":200,\"error\":false,\"error_message\":\"\",\"channels\":{";
+
+/// Bytes that the fields of one message take beside its payload, about.
+const FIELDS_BYTES: usize = 160;
+
+/// Which fields a v3 fetch shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fields {
+    meta: bool,
+    user: bool,
+    message_type: bool,
+    custom_type: bool,
+}
+
+impl Fields {
+    /// What a query asks for.
+    pub fn of(query: &Query) -> Fields {
+        Fields {
+            meta: query.flag("include_meta", false),
+            user: query.flag("include_uuid", false),
+            message_type: query.flag("include_message_type", false),
+            custom_type: query.flag("include_custom_message_type", false),
+        }
+    }
+
+    /// The name under which a page keeps its bytes in this format.
+    fn format(self) -> &'static str {
+        const FORMATS: [&str; 16] = [
+            "pubnub v3",
+            "pubnub v3 m",
+            "pubnub v3 u",
+            "pubnub v3 mu",
+            "pubnub v3 t",
+            "pubnub v3 mt",
+            "pubnub v3 ut",
+            "pubnub v3 mut",
+            "pubnub v3 c",
+            "pubnub v3 mc",
+            "pubnub v3 uc",
+            "pubnub v3 muc",
+            "pubnub v3 tc",
+            "pubnub v3 mtc",
+            "pubnub v3 utc",
+            "pubnub v3 mutc",
+        ];
+        let bits = [self.meta, self.user, self.message_type, self.custom_type];
+        FORMATS[bits.iter().enumerate().map(|(bit, set)| usize::from(*set) << bit).sum::<usize>()]
+    }
+}
+
+/// Writes the messages of one channel (§7.1). One page, the usual case, keeps its bytes for the next who asks.
+pub fn messages(out: &mut Vec<u8>, pages: &[Arc<History>], fields: Fields) {
+    if let [page] = pages {
+        let rendered = page.rendered(fields.format(), |history| {
+            let mut out = Vec::with_capacity(size_of_page(&history.page.messages));
+            write_messages(&mut out, history.page.messages.iter(), fields);
+            Bytes::from(out)
+        });
+        out.extend_from_slice(&rendered);
+    } else {
+        write_messages(out, pages.iter().flat_map(|history| &history.page.messages), fields);
+    }
+}
+
+fn size_of_page(messages: &[Arc<Message>]) -> usize {
+    messages.iter().map(|message| message.payload.bytes.len() + FIELDS_BYTES).sum()
+}
+
+fn write_messages<'a>(out: &mut Vec<u8>, messages: impl Iterator<Item = &'a Arc<Message>>, fields: Fields) {
+    out.push(b'[');
+    json::joined(out, messages, |out, message| write_message(out, message, fields));
+    out.push(b']');
+}
+
+fn write_message(out: &mut Vec<u8>, message: &Message, fields: Fields) {
+    out.extend_from_slice(b"{\"message\":");
+    convert::write_payload(out, &message.payload);
+    out.extend_from_slice(b",\"timetoken\":");
+    json::token(out, message.id.timetoken());
+    if fields.meta {
+        write_meta(out, message);
+    }
+    if fields.message_type {
+        let number: &[u8] = if message.kind == Kind::File { b"4" } else { b"null" };
+        out.extend_from_slice(b",\"message_type\":");
+        out.extend_from_slice(number);
+    }
+    if fields.user {
+        out.extend_from_slice(b",\"uuid\":");
+        json::string(out, convert::author(message).unwrap_or_default());
+    }
+    if fields.custom_type {
+        out.extend_from_slice(b",\"custom_message_type\":");
+        match &message.custom_type {
+            Some(text) => json::string(out, text),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
+}
+
+/// No `meta` is an empty string, in both versions.
+fn write_meta(out: &mut Vec<u8>, message: &Message) {
+    out.extend_from_slice(b",\"meta\":");
+    out.extend_from_slice(Extras::of(message).meta.map_or("\"\"", |meta| meta.get()).as_bytes());
+}
+
+/// Which fields a v2 history shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListFields {
+    token: bool,
+    meta: bool,
+    tokens_as_text: bool,
+    ends_as_text: bool,
+}
+
+impl ListFields {
+    /// What a query asks for. `string_message_token` is a JavaScript client's wish for exact tokens; it says the same
+    /// of the two ends, which that client reads as text anyway.
+    pub fn of(query: &Query) -> ListFields {
+        let text = query.flag("string_message_token", false);
+        ListFields {
+            token: query.flag("include_token", false),
+            meta: query.flag("include_meta", false),
+            tokens_as_text: text,
+            ends_as_text: query.flag("stringtoken", false),
+        }
+    }
+}
+
+/// §6: `[messages, first timetoken, last timetoken]`.
+pub fn list<'a>(messages: impl Iterator<Item = &'a Message>, fields: &ListFields) -> Vec<u8> {
+    let mut out = b"[[".to_vec();
+    let mut ends = None;
+    json::joined(&mut out, messages, |out, message| {
+        let token = message.id.timetoken();
+        ends = Some((ends.map_or(token, |(first, _)| first), token));
+        write_item(out, message, fields);
+    });
+    out.push(b']');
+    let (first, last) = ends.unwrap_or_default();
+    for token in [first, last] {
+        out.push(b',');
+        write_token(&mut out, token, fields.ends_as_text);
+    }
+    out.push(b']');
+    out
+}
+
+fn write_item(out: &mut Vec<u8>, message: &Message, fields: &ListFields) {
+    if !fields.token && !fields.meta {
+        return convert::write_payload(out, &message.payload);
+    }
+    out.extend_from_slice(b"{\"message\":");
+    convert::write_payload(out, &message.payload);
+    if fields.token {
+        out.extend_from_slice(b",\"timetoken\":");
+        write_token(out, message.id.timetoken(), fields.tokens_as_text);
+    }
+    if fields.meta {
+        write_meta(out, message);
+    }
+    out.push(b'}');
+}
+
+fn write_token(out: &mut Vec<u8>, token: u64, as_text: bool) {
+    if as_text { json::token(out, token) } else { json::number(out, token) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Id, Origin, Payload, PayloadForm, Seq, UserId};
+
+    fn message(ticks: u64, payload: &'static str) -> Message {
+        Message {
+            id: Id::new(ticks, 0),
+            seq: Seq(1),
+            author: None,
+            recipient: None,
+            payload: Payload { form: PayloadForm::Json, bytes: Bytes::from_static(payload.as_bytes()) },
+            kind: Kind::Message,
+            custom_type: None,
+            extras: None,
+            edited_at: None,
+            expires_at: None,
+        }
+    }
+
+    fn full(ticks: u64) -> Message {
+        Message {
+            author: UserId::new(Origin::Pubnub, "user-1", false).ok(),
+            custom_type: Some("text-message".into()),
+            extras: Some(Bytes::from_static(b"{\"meta\":{\"k\": 1}}")),
+            kind: Kind::File,
+            ..message(ticks, "{\"a\": 1.0}")
+        }
+    }
+
+    fn check_list(query: &str, expected: &str) {
+        let messages = [full(17194265713850412), message(17194265737681220, "\"x\"")];
+        let fields = ListFields::of(&Query::parse(query).unwrap());
+        let out = list(messages.iter(), &fields);
+        assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
+    }
+
+    /// `protocols/pubnub.md` §6.
+    #[test]
+    fn lists_show_what_is_asked_for() {
+        check_list("", r#"[[{"a": 1.0},"x"],17194265713850412,17194265737681220]"#);
+        check_list(
+            "include_token=true&stringtoken=1",
+            r#"[[{"message":{"a": 1.0},"timetoken":17194265713850412},{"message":"x","timetoken":17194265737681220}],"17194265713850412","17194265737681220"]"#,
+        );
+        check_list(
+            "include_meta=true",
+            r#"[[{"message":{"a": 1.0},"meta":{"k": 1}},{"message":"x","meta":""}],17194265713850412,17194265737681220]"#,
+        );
+        check_list(
+            "include_meta=1&include_token=1&string_message_token=true",
+            r#"[[{"message":{"a": 1.0},"timetoken":"17194265713850412","meta":{"k": 1}},{"message":"x","timetoken":"17194265737681220","meta":""}],17194265713850412,17194265737681220]"#,
+        );
+        assert_eq!(list([].into_iter(), &ListFields::of(&Query::default())), b"[[],0,0]");
+    }
+
+    fn check_message(message: &Message, query: &str, expected: &str) {
+        let mut out = Vec::new();
+        write_message(&mut out, message, Fields::of(&Query::parse(query).unwrap()));
+        assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
+    }
+
+    /// §7.1.
+    #[test]
+    fn messages_show_what_is_asked_for() {
+        let everything =
+            "include_meta=true&include_uuid=true&include_message_type=true&include_custom_message_type=true";
+        check_message(&full(17), "", r#"{"message":{"a": 1.0},"timetoken":"17"}"#);
+        check_message(
+            &full(17),
+            everything,
+            r#"{"message":{"a": 1.0},"timetoken":"17","meta":{"k": 1},"message_type":4,"uuid":"user-1","custom_message_type":"text-message"}"#,
+        );
+        check_message(
+            &message(17, "null"),
+            everything,
+            r#"{"message":null,"timetoken":"17","meta":"","message_type":null,"uuid":"","custom_message_type":null}"#,
+        );
+        let text = Message {
+            payload: Payload { form: PayloadForm::Text, bytes: Bytes::from_static(b"say \"hi\"") },
+            ..message(17, "")
+        };
+        check_message(&text, "", r#"{"message":"say \"hi\"","timetoken":"17"}"#);
+    }
+
+    #[test]
+    fn every_choice_of_fields_has_a_name_of_its_own() {
+        let mut names = std::collections::HashSet::new();
+        for bits in 0..16u8 {
+            let set = |bit: u8| bits & 1 << bit != 0;
+            let fields = Fields { meta: set(0), user: set(1), message_type: set(2), custom_type: set(3) };
+            assert!(names.insert(fields.format()));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The PubNub dialect: the REST API of PubNub's clients, so that an application keeps its client library and changes its
+//! origin. What is served, what is not and what differs is told in `docs/dialects/pubnub.md`; the wire itself in
+//! `protocols/pubnub.md`, whose sections the modules cite.
+//!
+//! A request goes `dialect` (read, answer) → `route` (which call) → `call` (which keyset, who) → one of the operations
+//! (`publish`, `history`, `subscribe`), which parse, call the service once and render.
+
+mod call;
+mod convert;
+mod dialect;
+mod error;
+mod filter;
+mod history;
+mod limits;
+mod publish;
+mod route;
+mod selection;
+mod settings;
+mod signature;
+mod subscribe;
+mod token;
+mod wire;
+
+pub use dialect::router;
+pub use settings::{Keyset, Settings};

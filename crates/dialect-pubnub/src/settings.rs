@@ -1,0 +1,72 @@
+//! What an operator may change, and the keysets.
+
+use model::AppId;
+use service::Scope;
+use std::{fmt, time::Duration};
+
+/// The bounds of the dialect that an operator may change. The defaults are the vendor's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// How long a subscribe without news is held (`protocols/pubnub.md` §5.3); clients give up after 310 s.
+    pub hold: Duration,
+    /// Messages in one answer of subscribe.
+    pub subscribe_messages: usize,
+    /// Messages in one answer of v2 history, and of a v3 fetch of one channel.
+    pub history_messages: u32,
+    /// Messages per channel in a v3 fetch of several channels, and in one with actions.
+    pub fetch_messages: u32,
+    /// Where message counts stop growing.
+    pub count_most: u64,
+    /// Bytes of messages in one answer of history.
+    pub answer_bytes: usize,
+    /// Channels that one call reads at the same time.
+    pub concurrent_reads: usize,
+    /// How long the body of a request may take.
+    pub body_time: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            hold: Duration::from_secs(275),
+            subscribe_messages: 100,
+            history_messages: 100,
+            fetch_messages: 25,
+            count_most: 10_000,
+            answer_bytes: 32 << 20,
+            concurrent_reads: 16,
+            body_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The keys by which one app is reached, and what may be done through them.
+#[derive(Clone)]
+pub struct Keyset {
+    /// The tenant behind the keys.
+    pub app: AppId,
+    /// Who may publish.
+    pub publish_key: String,
+    /// Names the keyset.
+    pub subscribe_key: String,
+    /// Signs and grants; without one nobody is an administrator.
+    pub secret_key: Option<String>,
+    /// Whether rights are asked for at all (§11).
+    pub access_manager: bool,
+    /// Whether messages may be deleted from history (§7.5).
+    pub delete_from_history: bool,
+    /// The channels that this dialect sees.
+    pub scopes: Vec<Scope>,
+    /// How long the app keeps messages; without a bound, a publisher's `ttl` means nothing (§4.2).
+    pub retention: Option<Duration>,
+}
+
+impl fmt::Debug for Keyset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyset")
+            .field("app", &self.app)
+            .field("subscribe_key", &self.subscribe_key)
+            .field("access_manager", &self.access_manager)
+            .finish_non_exhaustive()
+    }
+}
