@@ -36,9 +36,8 @@ impl Program {
         let address = TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr())?;
         let started = Instant::now();
         let child = Command::new(path)
-            .args(["serve", "--log", "warn", "--listen", &address.to_string(), "--data"])
+            .args(["serve", "--log", "error", "--listen", &address.to_string(), "--data"])
             .arg(data)
-            .current_dir(data.parent().context("the data folder has no parent")?)
             .stdout(Stdio::null())
             .spawn()
             .with_context(|| format!("starting {}", path.display()))?;

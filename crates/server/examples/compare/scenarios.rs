@@ -31,8 +31,8 @@ pub const ALL: [(&str, Scenario); 4] = [
 
 /// One publisher, one message at a time, against the disk itself.
 async fn acknowledge(setting: &Setting, table: &mut Table) -> Result<()> {
+    let program = fresh(setting, "acknowledge").await?;
     let bare = baselines::overwrite_and_sync(&setting.folder)?.as_secs_f64() * 1e6;
-    let program = Program::start(&setting.program, &setting.folder.join("acknowledge")).await?;
     let report = program.bench("publish --connections 1 --channels 1 --payload 256")?;
     let ours = figure(&report, "publish", "p50_us")?;
     let details = format!("p50 {ours:.0} µs against {bare:.0} µs");
@@ -42,7 +42,7 @@ async fn acknowledge(setting: &Setting, table: &mut Table) -> Result<()> {
 
 /// The newest page of 100, with 1 % publishes, against the same bytes from memory.
 async fn newest(setting: &Setting, table: &mut Table) -> Result<()> {
-    let program = Program::start(&setting.program, &setting.folder.join("newest")).await?;
+    let program = fresh(setting, "newest").await?;
     program.bench("fill --total 200000 --channels 1000 --even --batch 100 --payload 256")?;
     let mixed = program.bench("mixed --channels 1000 --payload 256 --limit 100 --publish-percent 1")?;
     let page = program.body("/v1/apps/demo/channels/bench-0/messages?limit=100").await?;
@@ -69,7 +69,7 @@ async fn newest(setting: &Setting, table: &mut Table) -> Result<()> {
 async fn deep(setting: &Setting, table: &mut Table) -> Result<()> {
     let data = setting.folder.join("deep");
     let messages = setting.messages;
-    let program = Program::start(&setting.program, &data).await?;
+    let program = fresh(setting, "deep").await?;
     let filled = program.bench(&format!("fill --total {messages} --channels 1000 --batch 100"))?;
     let fill_rate = figure(&filled, "publish", "messages_per_second")?;
     table.add("filling over HTTP, 100 messages a request", Goal::None, fill_rate, "messages/s", String::new());
@@ -94,13 +94,9 @@ async fn deep(setting: &Setting, table: &mut Table) -> Result<()> {
     let (history, ready) = settled(&data).await?;
     let payload_bytes = figure(&filled, "publish", "payload_bytes")?;
     let details = format!("{} MiB of history; preallocated log and ballast: {} MiB", history >> 20, ready >> 20);
-    table.add(
-        "disk bytes for each byte of payload, chat",
-        Goal::AtMost(0.6),
-        history as f64 / payload_bytes,
-        "×",
-        details,
-    );
+    // A data set that never filled the tail is all in the log, and says nothing about blocks.
+    let goal = if history >> 20 == 0 { Goal::None } else { Goal::AtMost(0.6) };
+    table.add("disk bytes for each byte of payload, chat", goal, history as f64 / payload_bytes, "×", details);
     program.kill()
 }
 
@@ -108,7 +104,7 @@ async fn deep(setting: &Setting, table: &mut Table) -> Result<()> {
 async fn memory(setting: &Setting, table: &mut Table) -> Result<()> {
     for (share, most_mib) in [(100, 150.0), (10, 300.0)] {
         let channels = (setting.messages / share).max(1);
-        let program = Program::start(&setting.program, &setting.folder.join(format!("memory-{share}"))).await?;
+        let program = fresh(setting, &format!("memory-{share}")).await?;
         let total = channels * 10;
         program.bench(&format!("fill --total {total} --channels {channels} --even --batch 10"))?;
         let what = format!("resident memory, {channels} channels × 10 messages");
@@ -116,6 +112,14 @@ async fn memory(setting: &Setting, table: &mut Table) -> Result<()> {
         program.kill()?;
     }
     Ok(())
+}
+
+/// Starts the program on a new folder and waits until its files are laid out: a log is filled with zeros only once.
+async fn fresh(setting: &Setting, name: &str) -> Result<Program> {
+    let data = setting.folder.join(name);
+    let program = Program::start(&setting.program, &data).await?;
+    settled(&data).await?;
+    Ok(program)
 }
 
 /// Waits until flushes and compactions have come to rest; bytes of history, and of what lies ready beside it.
