@@ -138,9 +138,6 @@ impl Subscription {
     /// One step towards the present, from the ring if the position lies inside.
     async fn catch_up(&mut self) -> Result<Option<Delivery>> {
         self.check_lag()?;
-        if self.mailbox.is_closed() {
-            return Err(stopping());
-        }
         if self.reading.is_some() {
             return self.read_past(Id::MIN).await;
         }
@@ -194,6 +191,9 @@ impl Subscription {
 
     /// Reads the store towards `upto`, or takes the answer of the read that was not waited for.
     async fn read_past(&mut self, upto: Id) -> Result<Option<Delivery>> {
+        if self.mailbox.is_closed() {
+            return Err(stopping());
+        }
         if self.reading.is_none() {
             let permits = self.shared.reads.permits().await?;
             let Some(mut past) = self.past.take() else { return Err(Error::internal("a read of the past was lost")) };
