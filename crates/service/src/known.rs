@@ -16,7 +16,7 @@ const WAYS: usize = 8;
 /// What is remembered of one place. What the two values mean depends on what the place stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry {
-    place: [u64; 2],
+    place: Place,
     /// A channel's number; 1 for a record that exists; a key's payload hash.
     pub first: u64,
     /// A channel's last seq; the seq published under a key.
@@ -25,23 +25,34 @@ pub(crate) struct Entry {
     pub id: Id,
 }
 
+/// An entry as it lies in memory: place, first, second, id; all zeros is none. Plain numbers, because the system
+/// hands out memory for those that is zero without being written, so that an unused slot costs nothing.
+type Slot = [u64; 5];
+
+const EMPTY: Slot = [0; 5];
+
 /// A bounded map of the newest decisions.
 pub(crate) struct Known {
-    slots: Vec<Entry>,
+    slots: Vec<Slot>,
     sets: usize,
     /// What found its set full of entries that must not be forgotten yet.
     overflow: HashMap<Place, Entry>,
 }
 
 impl Entry {
-    const EMPTY: Entry = Entry { place: [0; 2], first: 0, second: 0, id: Id::MIN };
-
     pub fn new(place: Place, first: u64, second: u64, id: Id) -> Entry {
-        Entry { place: split(place), first, second, id }
+        Entry { place, first, second, id }
     }
 
-    fn place(&self) -> Place {
-        Place::from(self.place[0]) << 64 | Place::from(self.place[1])
+    fn to_slot(self) -> Slot {
+        let [high, low] = split(self.place);
+        [high, low, self.first, self.second, self.id.raw()]
+    }
+
+    fn of_slot(slot: Slot) -> Entry {
+        let [high, low, first, second, id] = slot;
+        let place = Place::from(high) << 64 | Place::from(low);
+        Entry { place, first, second, id: Id::from_raw(id) }
     }
 }
 
@@ -49,30 +60,29 @@ impl Known {
     /// Room for about `entries`.
     pub fn new(entries: usize) -> Known {
         let sets = (entries / WAYS).next_power_of_two();
-        Known { slots: vec![Entry::EMPTY; sets * WAYS], sets, overflow: HashMap::new() }
+        Known { slots: vec![EMPTY; sets * WAYS], sets, overflow: HashMap::new() }
     }
 
     pub fn get(&self, place: Place) -> Option<Entry> {
-        let wanted = split(place);
-        let found = self.set(place).iter().find(|entry| entry.place == wanted).copied();
+        let found = self.set(place).iter().find(|slot| is_of(slot, place)).copied().map(Entry::of_slot);
         found.or_else(|| if self.overflow.is_empty() { None } else { self.overflow.get(&place).copied() })
     }
 
     /// Remembers an entry. Only what changed at or before `evictable` may be forgotten for it.
     pub fn put(&mut self, entry: Entry, evictable: Id) {
-        let place = entry.place();
+        let place = entry.place;
         if !self.overflow.is_empty() && self.overflow.contains_key(&place) {
             self.overflow.insert(place, entry);
             return;
         }
         let set = self.set_mut(place);
-        let same = set.iter().position(|old| old.place == entry.place);
-        let slot = same.or_else(|| set.iter().position(|old| *old == Entry::EMPTY)).or_else(|| {
-            let (at, oldest) = set.iter().enumerate().min_by_key(|(_, old)| old.id)?;
-            (oldest.id <= evictable).then_some(at)
+        let same = set.iter().position(|slot| is_of(slot, place));
+        let free = same.or_else(|| set.iter().position(|slot| *slot == EMPTY)).or_else(|| {
+            let (at, oldest) = set.iter().map(|slot| Entry::of_slot(*slot).id).enumerate().min_by_key(|(_, id)| *id)?;
+            (oldest <= evictable).then_some(at)
         });
-        match slot {
-            Some(at) => set[at] = entry,
+        match free {
+            Some(at) => set[at] = entry.to_slot(),
             None => {
                 self.overflow.insert(place, entry);
             }
@@ -84,9 +94,8 @@ impl Known {
         match before {
             Some(entry) => self.put(entry, Id::MIN),
             None => {
-                let wanted = split(place);
-                if let Some(slot) = self.set_mut(place).iter_mut().find(|entry| entry.place == wanted) {
-                    *slot = Entry::EMPTY;
+                if let Some(slot) = self.set_mut(place).iter_mut().find(|slot| is_of(slot, place)) {
+                    *slot = EMPTY;
                 }
                 self.overflow.remove(&place);
             }
@@ -99,17 +108,16 @@ impl Known {
     }
 
     pub fn forget_all(&mut self) {
-        // A new vector of zeros is cheaper than clearing the old one: the system hands out empty pages.
-        self.slots = vec![Entry::EMPTY; self.sets * WAYS];
+        self.slots = vec![EMPTY; self.sets * WAYS];
         self.overflow.clear();
     }
 
-    fn set(&self, place: Place) -> &[Entry] {
+    fn set(&self, place: Place) -> &[Slot] {
         let start = self.start_of_set(place);
         &self.slots[start..start + WAYS]
     }
 
-    fn set_mut(&mut self, place: Place) -> &mut [Entry] {
+    fn set_mut(&mut self, place: Place) -> &mut [Slot] {
         let start = self.start_of_set(place);
         &mut self.slots[start..start + WAYS]
     }
@@ -117,6 +125,10 @@ impl Known {
     fn start_of_set(&self, place: Place) -> usize {
         (place as usize & (self.sets - 1)) * WAYS
     }
+}
+
+fn is_of(slot: &Slot, place: Place) -> bool {
+    slot[..2] == split(place)
 }
 
 fn split(place: Place) -> [u64; 2] {
