@@ -1,11 +1,17 @@
 //! `scrollback serve`: puts the parts together, serves until it is told to stop, and takes them apart in the order that
 //! loses nothing: no new requests, open ones end, then the sequencer, then the store.
 
-use crate::{access, cli::ServeArguments, clock::SystemClock, config::Config, configured, describe, logging, storage};
+use crate::{
+    access,
+    cli::ServeArguments,
+    clock::SystemClock,
+    config::Config,
+    configured, describe, logging,
+    storage::{LogOptions, Storage},
+};
 use anyhow::Context;
 use axum::Router;
 use edge::{CancellationToken, Readiness};
-use model::Store;
 use prometheus_client::registry::Registry;
 use service::{Channels, Parts};
 use std::{io::Write, sync::Arc, time::Duration};
@@ -30,13 +36,14 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
         let listener = edge::bind(config.listen).with_context(|| {
             format!("cannot listen on {}: choose another address with --listen or in the configuration", config.listen)
         })?;
-        let storage = storage::open(&config, arguments)?;
+        let options = LogOptions { accept_loss: arguments.accept_loss, segment_bytes: arguments.log_segment };
+        let storage = Storage::open(&config.data, options).context("opening the data folder")?;
         serve(config, listener, storage).await
     })
 }
 
-async fn serve(config: Config, listener: TcpListener, storage: Arc<dyn Store>) -> anyhow::Result<()> {
-    let parts = Parts { store: storage, fanout: None, clock: Arc::new(SystemClock::new()) };
+async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyhow::Result<()> {
+    let parts = Parts { store: storage.store(), fanout: None, clock: Arc::new(SystemClock::new()) };
     let settings = config.service.clone();
     let channels = tokio::task::spawn_blocking(|| Channels::start(parts, settings)).await?.context("starting")?;
     let stop = CancellationToken::new();
@@ -45,6 +52,7 @@ async fn serve(config: Config, listener: TcpListener, storage: Arc<dyn Store>) -
     let mut registry = Registry::with_prefix("scrollback");
     let metrics = edge::Metrics::register(&mut registry);
     channels.register_metrics(&mut registry);
+    storage.register_metrics(&mut registry);
     let router = router(&config, &channels, registry, &stop);
 
     print_banner(&config, &listener)?;

@@ -1,10 +1,102 @@
-//! Opens the store on the data folder.
+//! The store on the data folder: opens it, and shows its numbers as metrics.
 
-use crate::{cli::ServeArguments, config::Config};
 use model::Store;
-use std::sync::Arc;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use std::{path::Path, sync::Arc};
+use store::KeptStore;
+use store_disk::{DiskSettings, FileLogSettings, FolderLock};
 
-/// Opens the data folder of a configuration.
-pub fn open(_config: &Config, _arguments: &ServeArguments) -> anyhow::Result<Arc<dyn Store>> {
-    anyhow::bail!("this build has no store yet")
+/// The store of a data folder, which no other program can use meanwhile.
+pub struct Storage {
+    store: Arc<KeptStore>,
+    _lock: FolderLock,
+}
+
+/// What the command line may say about the log.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct LogOptions {
+    /// Start without what is damaged at this batch and after it.
+    pub accept_loss: Option<u64>,
+    /// Bytes in a segment.
+    pub segment_bytes: Option<usize>,
+}
+
+impl Storage {
+    /// Opens a data folder, making it if it is not there. One that another program uses is refused by name.
+    pub fn open(data: &Path, options: LogOptions) -> model::Result<Storage> {
+        let mut log = FileLogSettings { accept_loss: options.accept_loss, ..FileLogSettings::default() };
+        if let Some(bytes) = options.segment_bytes {
+            log.segment_bytes = bytes as u64;
+        }
+        let settings = DiskSettings { log, ..DiskSettings::default() };
+        let (log, table, lock) = store_disk::open(data, &settings)?;
+        let store = KeptStore::open(Box::new(log), Arc::new(table), store::Settings::default())?;
+        Ok(Storage { store: Arc::new(store), _lock: lock })
+    }
+
+    /// The store as the service takes it.
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// The store itself.
+    pub fn kept(&self) -> &KeptStore {
+        &self.store
+    }
+
+    /// Shows the store's numbers.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(Numbers(self.store.clone())));
+    }
+}
+
+struct Numbers(Arc<KeptStore>);
+
+impl std::fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Numbers")
+    }
+}
+
+impl Collector for Numbers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let status = self.0.status();
+        let counters = [
+            ("store_batches", "Batches made durable", status.batches),
+            ("store_changes", "Changes made durable", status.changes),
+            ("store_body_bytes", "Bytes of batches made durable", status.body_bytes),
+            ("store_stalls", "Batches that waited for a flush", status.stalls),
+            ("store_maintenance_waits", "Waits of 20 ms of a flush for the table's merging", status.maintenance_waits),
+            ("store_flushes", "Flushes that were finished", status.flushes),
+            ("store_flush_failures", "Flushes that failed and were tried again", status.flush_failures),
+            ("store_flush_microseconds", "Time spent in flushes", status.flush_micros),
+            ("store_flushed_bytes", "Bytes of batches that were flushed", status.flushed_bytes),
+            ("store_written_bytes", "Bytes of rows written for them", status.written_bytes),
+            ("store_blocks_written", "Blocks written", status.blocks_written),
+            ("store_blocks_merged", "Blocks read back and replaced by larger ones", status.blocks_merged),
+        ];
+        for (name, help, value) in counters {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        let gauges = [
+            ("store_tail_bytes", "Memory of what is not in the table yet", status.tail_bytes + status.frozen_bytes),
+            ("store_tail_changes", "Changes in the active tail", status.tail_changes),
+            ("store_table_bytes", "Bytes of the table on disk", status.table_bytes),
+            ("store_table_runs_max", "Unmerged runs of the table", status.table_runs_max as u64),
+            ("store_log_bytes", "Bytes of the log that are still needed", status.log_bytes.unwrap_or_default()),
+            ("store_flush_longest_microseconds", "The longest flush", status.flush_micros_max),
+            ("store_unflushed_batches", "Batches that are in the log only", status.last_batch - status.checkpoint),
+        ];
+        for (name, help, value) in gauges {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?;
+        }
+        Ok(())
+    }
 }
