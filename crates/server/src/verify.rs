@@ -20,6 +20,8 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<()> {
     let storage = Storage::open(data, LogOptions::default()).context("opening the data folder")?;
     let store = storage.kept();
     store.settle(ShardId::default(), EPOCH).context("reading the log")?;
+    // What is only in the log yet becomes blocks first, so that it is read and checked like the rest.
+    store.flush().context("moving the log into the tables")?;
     let bar = progress_bar();
     let mut last = Progress::default();
     let findings = store.verify(&mut |progress| {
