@@ -1,0 +1,264 @@
+//! Random histories with power cuts and failing devices, held against the plain list of what was acknowledged. The cuts
+//! fall into any write of a flush, and each row of the write survives or not by the choice of the seed.
+
+mod support;
+
+use model::{
+    ApplyError, Batch, Change, Channel, Effort, FeedItem, FeedKind, Id, Message, Order, Seq, Span, Store, What, Window,
+};
+use proptest::prelude::*;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+use store::Settings;
+use support::OnMemory;
+use testkit::{BatchBuilder, Fields, LogFault, TableFault, channel, judge, setting, store_suite::StoreUnderTest};
+
+const CHANNELS: usize = 5;
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// A batch: (channel, messages of it, bytes of each, whether they expire)…
+    Publish(Vec<(usize, u8, u16, bool)>),
+    Record(u8, bool),
+    Flush,
+    /// The flush fails in its `n`th write, and is tried again.
+    FlushFails {
+        write: u32,
+        after_spaces: usize,
+    },
+    /// The power is cut in the `n`th write of a flush.
+    FlushCut {
+        write: u32,
+        seed: u64,
+    },
+    Restart,
+    /// The append fails like this; then `settle`, before or after a power cut, decides.
+    Append {
+        fault: LogFault,
+        cut: bool,
+    },
+    RewriteFails,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let part = (0..CHANNELS, 1u8..40, prop_oneof![9 => 0u16..200, 1 => 1000u16..4000], any::<bool>());
+    let fault = prop_oneof![Just(LogFault::Refuse), Just(LogFault::UnknownKept), Just(LogFault::UnknownLost)];
+    prop_oneof![
+        8 => prop::collection::vec(part, 1..4).prop_map(Op::Publish),
+        1 => (0u8..3, any::<bool>()).prop_map(|(name, set)| Op::Record(name, set)),
+        2 => Just(Op::Flush),
+        1 => (1u32..8, 0usize..3).prop_map(|(write, after_spaces)| Op::FlushFails { write, after_spaces }),
+        4 => (1u32..10, any::<u64>()).prop_map(|(write, seed)| Op::FlushCut { write, seed }),
+        1 => Just(Op::Restart),
+        1 => (fault, any::<bool>()).prop_map(|(fault, cut)| Op::Append { fault, cut }),
+        1 => Just(Op::RewriteFails),
+    ]
+}
+
+/// The store, and what it must know.
+struct History {
+    tested: OnMemory,
+    builder: BatchBuilder,
+    messages: BTreeMap<Channel, Vec<Arc<Message>>>,
+    records: BTreeMap<u8, Vec<u8>>,
+    changes: Vec<Arc<Change>>,
+}
+
+impl History {
+    fn new(settings: Settings) -> History {
+        let (tested, builder) = (OnMemory::empty(settings), BatchBuilder::new());
+        tested.store.settle(builder.shard(), builder.epoch()).expect("an empty store settles");
+        let (messages, records, changes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        History { tested, builder, messages, records, changes }
+    }
+
+    fn happened(&mut self, batch: &Batch) {
+        for change in &batch.changes {
+            self.changes.push(change.clone());
+            match &**change {
+                Change::Channel(change) => {
+                    if let What::Published { message, .. } = &change.what {
+                        self.messages.entry(change.channel.clone()).or_default().push(message.clone());
+                    }
+                }
+                Change::Record(change) => {
+                    let name = *change.key.name.last().expect("names here are not empty");
+                    match &change.value {
+                        Some(value) => self.records.insert(name, value.to_vec()),
+                        None => self.records.remove(&name),
+                    };
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self) {
+        let batch = self.builder.batch();
+        self.tested.store.apply(&batch).expect("a valid batch is applied");
+        self.happened(&batch);
+    }
+
+    fn publish(&mut self, parts: &[(usize, u8, u16, bool)]) {
+        for (room, count, bytes, expires) in parts {
+            for n in 0..*count {
+                let text = format!("{n} {}", "x".repeat(usize::from(*bytes)));
+                let due = Id::from_raw(self.builder.next_id().raw() + 1000 * u64::from(n % 7));
+                let fields = Fields { expires_at: expires.then_some(due), ..Fields::default() };
+                self.builder.publish_with(&channel(&format!("room {room}")), &text, fields);
+            }
+        }
+    }
+
+    fn take_over(&mut self) {
+        let settled = self.tested.store.settle(self.builder.shard(), self.builder.epoch() + 1).expect("settle");
+        self.builder.take_over(settled);
+    }
+
+    fn reopen(mut self, open: impl FnOnce(OnMemory) -> OnMemory) -> History {
+        self.tested = open(self.tested);
+        self.take_over();
+        self
+    }
+
+    fn run(mut self, op: &Op) -> History {
+        match op {
+            Op::Publish(parts) => {
+                self.publish(parts);
+                self.apply();
+            }
+            Op::Record(name, set) => {
+                let value = self.builder.next_id().raw().to_le_bytes();
+                self.builder.set(&setting(&[b'a' + name]), set.then_some(&value[..]));
+                self.apply();
+            }
+            Op::Flush => self.tested.flush(),
+            Op::FlushFails { write, after_spaces } => {
+                self.fault_at(*write, TableFault::WriteFailsAfter(*after_spaces));
+                let _ = self.tested.store.flush();
+                self.tested.table.on_write(|| {});
+            }
+            Op::FlushCut { write, seed } => {
+                self.fault_at(*write, TableFault::PowerCut { seed: *seed });
+                let _ = self.tested.store.flush();
+                self.tested.table.on_write(|| {});
+                return self.reopen(OnMemory::crash);
+            }
+            Op::Restart => return self.reopen(OnMemory::restart),
+            Op::Append { fault, cut } => return self.append(*fault, *cut),
+            Op::RewriteFails => {
+                self.tested.log.plan(LogFault::RewriteFails);
+                self.tested = self.tested.restart();
+                let epoch = self.builder.epoch() + 1;
+                assert!(self.tested.store.settle(self.builder.shard(), epoch).is_err(), "the rewrite fails");
+                self.take_over();
+            }
+        }
+        self
+    }
+
+    /// The `n`th write to the table from now on ends like this.
+    fn fault_at(&self, write: u32, fault: TableFault) {
+        let (table, left) = (self.tested.table.clone(), AtomicU32::new(write));
+        self.tested.table.on_write(move || {
+            if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                table.plan(fault);
+            }
+        });
+    }
+
+    fn append(mut self, fault: LogFault, cut: bool) -> History {
+        let way_back = self.builder.clone();
+        self.publish(&[(0, 3, 10, false)]);
+        let batch = self.builder.batch();
+        self.tested.log.plan(fault);
+        let outcome = self.tested.store.apply(&batch);
+        assert_eq!(matches!(outcome, Err(ApplyError::Refused(_))), fault == LogFault::Refuse, "{outcome:?}");
+        if cut {
+            self.tested = self.tested.crash();
+        }
+        let settled = self.tested.store.settle(way_back.shard(), way_back.epoch() + 1).expect("settle");
+        match settled.last_batch == batch.number {
+            true => self.happened(&batch),
+            false => self.builder = way_back,
+        }
+        self.builder.take_over(settled);
+        self
+    }
+
+    fn check(&self) {
+        let store = &self.tested.store;
+        let now = self.builder.next_id();
+        for (room, all) in &self.messages {
+            let ids: Vec<Id> = all.iter().map(|message| message.id).collect();
+            let (some, other) = (ids[ids.len() / 3], ids[ids.len() - 1 - ids.len() / 4]);
+            let spans = [Span::ALL, Span { after: some.min(other), upto: some.max(other) }];
+            let above = [Seq::NONE, Seq(ids.len() as u64 / 2)];
+            for (span, above, order, limit) in [
+                (spans[0], above[0], Order::Ascending, 10_000),
+                (spans[0], above[0], Order::Descending, 7),
+                (spans[1], above[0], Order::Descending, 10_000),
+                (spans[1], above[1], Order::Ascending, 5),
+                (spans[0], above[1], Order::Ascending, 300),
+                (spans[0], above[1], Order::Descending, 300),
+            ] {
+                let window = Window { span, order, limit, above, author: None, custom_type: None, now };
+                let page = store.read(room, &window, Effort::Disk).expect("reads work").expect("with an answer");
+                judge::page(&page, &window, all).unwrap_or_else(|why| panic!("{why}\nasked: {window:?}"));
+                let there = |m: &&Arc<Message>| span.contains(m.id) && m.seq > above && !m.is_expired(now);
+                let count = store.count(room, span, above, now).expect("counting works");
+                assert_eq!(count, all.iter().filter(there).count() as u64, "{room:?} {span:?} above {above}");
+            }
+        }
+        self.check_feed();
+        for name in 0u8..3 {
+            let key = setting(&[b'a' + name]);
+            let found = store.record(&key).expect("records are read").map(|record| record.value.to_vec());
+            assert_eq!(found.as_ref(), self.records.get(&(b'a' + name)));
+        }
+        let findings = store.verify(&mut |_| {}).expect("verify reads everything");
+        assert_eq!(findings, [], "verify is silent");
+    }
+
+    fn check_feed(&self) {
+        let item = |change: &Arc<Change>| match &**change {
+            Change::Channel(c) => FeedItem { id: c.id, channel: Some(c.channel.clone()), kind: FeedKind::Published },
+            Change::Record(record) => FeedItem { id: record.id, channel: None, kind: FeedKind::Record },
+        };
+        let all: Vec<FeedItem> = self.changes.iter().map(item).collect();
+        let middle = all.get(all.len() / 2).map_or(Id::MIN, |item| item.id);
+        for (after, limit) in [(Id::MIN, u32::MAX), (middle, 10)] {
+            let span = Span { after, upto: self.builder.next_id() };
+            let page = self.tested.store.feed(self.builder.shard(), span, limit).expect("the feed is read");
+            judge::feed(&page, span, limit, &all).unwrap_or_else(|why| panic!("{why}"));
+        }
+    }
+}
+
+fn run(settings: Settings, ops: &[Op]) {
+    let mut history = History::new(settings);
+    for op in ops {
+        history = history.run(op);
+        history.check();
+    }
+    history.tested.flush();
+    history.check();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn acknowledged_messages_survive_any_cut(ops in prop::collection::vec(op(), 1..25)) {
+        run(support::small_tails(), &ops);
+    }
+
+    #[test]
+    fn acknowledged_messages_survive_cuts_of_large_flushes(ops in prop::collection::vec(op(), 1..25)) {
+        run(Settings { piece_bytes: 3 << 10, ..Settings::default() }, &ops);
+    }
+}
