@@ -31,11 +31,13 @@ const MAINTENANCE_POLL: Duration = Duration::from_millis(20);
 pub(crate) struct Flusher {
     shared: Arc<Shared>,
     feed: FeedState,
+    /// The checkpoint that the table has: ahead of the view's while a flush failed in its last steps.
+    written: u64,
 }
 
 impl Flusher {
     pub fn new(shared: Arc<Shared>, feed: FeedState) -> Flusher {
-        Flusher { shared, feed }
+        Flusher { shared, feed, written: 0 }
     }
 
     /// Flushes until the store stops. A flush that fails is tried again, ever more slowly.
@@ -44,9 +46,9 @@ impl Flusher {
         let mut retry = RETRY_FIRST;
         loop {
             shared.views.wait_until(None, |state, view| state.stopping || view.frozen.is_some());
-            let view = shared.views.load();
-            let Some(frozen) = view.frozen.clone().filter(|_| !self.is_stopping()) else { return };
-            match self.flush(&view, &frozen) {
+            let frozen = shared.views.load().frozen.clone();
+            let Some(frozen) = frozen.filter(|_| !self.is_stopping()) else { return };
+            match self.flush(&frozen) {
                 Ok(()) => retry = RETRY_FIRST,
                 Err(_) if self.is_stopping() => return,
                 Err(error) => {
@@ -66,29 +68,39 @@ impl Flusher {
         self.shared.views.lock().stopping
     }
 
-    fn flush(&mut self, view: &View, frozen: &Frozen) -> Result<()> {
+    fn flush(&mut self, frozen: &Frozen) -> Result<()> {
         let begun = Instant::now();
+        if self.written < frozen.mark.batch {
+            self.write(frozen)?;
+            self.written = frozen.mark.batch;
+        }
+        self.finish(frozen)?;
+        self.shared.stats.count_flush(begun.elapsed(), frozen.tail.body_bytes() as u64);
+        Ok(())
+    }
+
+    /// Everything up to the checkpoint. Done again after a failure, it writes the same rows under the same keys.
+    fn write(&mut self, frozen: &Frozen) -> Result<()> {
         let shared = self.shared.clone();
         let (table, mark) = (&*shared.table, frozen.mark);
         self.wait_for_maintenance();
         meta::put_flushing(table, mark.batch)?;
+        // An engine that was opened again has taken the old snapshot back; what the table shows is the same.
+        let snapshot = table.snapshot()?;
+        shared.views.update(|view| view.snapshot = snapshot);
+        let view = shared.views.load();
         let mut pieces = Pieces::new(&shared, mark.batch);
         let part = frozen.tail.upto(mark.batch);
-        self.write_channels(view, part, &mut pieces)?;
+        self.write_channels(&view, part, &mut pieces)?;
         write_keyed(part, &mut pieces)?;
         write_records(part, &mut pieces)?;
         self.write_feed(part, mark, &mut pieces)?;
         pieces.write()?;
-        let block_bytes = pieces.block_bytes;
         if self.feed.block_bytes.1 < mark.batch {
-            self.feed.block_bytes = (self.feed.block_bytes.0 + block_bytes, mark.batch);
+            self.feed.block_bytes = (self.feed.block_bytes.0 + pieces.block_bytes, mark.batch);
         }
         self.trim_feed();
-        meta::put_feed(table, &self.feed)?;
-        meta::put_checkpoint(table, &mark)?;
-        self.finish(frozen)?;
-        shared.stats.count_flush(begun.elapsed(), frozen.tail.body_bytes() as u64);
-        Ok(())
+        meta::put_checkpoint(table, &mark, &self.feed)
     }
 
     /// The engine's own merging comes first when it lags behind; a publisher that waits for this flush is told so.

@@ -106,31 +106,23 @@ pub(crate) fn put_flushing(table: &dyn Table, batch: u64) -> Result<()> {
     put(table, FLUSHING, rows::seal(FLUSHING, &out))
 }
 
-/// Says that all rows up to the mark are in the table.
-pub(crate) fn put_checkpoint(table: &dyn Table, mark: &Mark) -> Result<()> {
-    let mut out = Vec::new();
-    for field in [mark.batch, mark.last_id.raw(), mark.reserved, mark.last_number, mark.epoch, mark.body_hash] {
-        put_varint(&mut out, field);
-    }
-    put(table, CHECKPOINT, rows::seal(CHECKPOINT, &out))
-}
-
-/// Says where the feed begins.
-pub(crate) fn put_feed(table: &dyn Table, feed: &FeedState) -> Result<()> {
-    let mut out = Vec::new();
-    put_varint(&mut out, feed.starts_after.raw());
-    put_varint(&mut out, feed.block_bytes.0);
-    put_varint(&mut out, feed.block_bytes.1);
-    put_varint(&mut out, feed.days.len() as u64);
-    for (day, (bytes, upto)) in &feed.days {
-        put_varint(&mut out, u64::from(*day));
-        put_varint(&mut out, *bytes);
-        put_varint(&mut out, *upto);
-    }
-    put(table, FEED, rows::seal(FEED, &out))
+/// Says that all rows up to the mark are in the table, and where the feed begins.
+pub(crate) fn put_checkpoint(table: &dyn Table, mark: &Mark, feed: &FeedState) -> Result<()> {
+    let row = |key: &'static [u8], fields: &[u8]| (Bytes::from_static(key), Some(rows::seal(key, fields)));
+    // In one row each; the feed's may be there without the checkpoint's: its counts say up to which batch they go.
+    let rows = vec![row(CHECKPOINT, &mark.encode()), row(FEED, &feed.encode())];
+    table.write(&mut std::iter::once(SpaceRows { space: Space::Meta, rows }))
 }
 
 impl Mark {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for field in [self.batch, self.last_id.raw(), self.reserved, self.last_number, self.epoch, self.body_hash] {
+            put_varint(&mut out, field);
+        }
+        out
+    }
+
     fn decode(fields: &[u8]) -> Parsed<Mark> {
         let mut reader = Reader::new(fields);
         let mark = Mark {
@@ -147,6 +139,19 @@ impl Mark {
 }
 
 impl FeedState {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for field in [self.starts_after.raw(), self.block_bytes.0, self.block_bytes.1, self.days.len() as u64] {
+            put_varint(&mut out, field);
+        }
+        for (day, (bytes, upto)) in &self.days {
+            for field in [u64::from(*day), *bytes, *upto] {
+                put_varint(&mut out, field);
+            }
+        }
+        out
+    }
+
     fn decode(fields: &[u8]) -> Parsed<FeedState> {
         let mut reader = Reader::new(fields);
         let starts_after = Id::from_raw(reader.varint()?);

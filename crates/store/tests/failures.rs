@@ -1,0 +1,174 @@
+//! What the store does when a device is slow, fails or damages, and what it then says.
+
+mod support;
+
+use model::{
+    ApplyError, Batch, Effort, ErrorKind, Id, IdempotencyKey, Order, Seq, Span, Store, TICKS_PER_SECOND, Window,
+};
+use std::{sync::Arc, sync::mpsc, time::Duration};
+use store::{KeptStore, Settings};
+use support::OnMemory;
+use testkit::{BatchBuilder, Fields, LogDisk, LogFault, TableDisk, TableFault, channel, store_suite::StoreUnderTest};
+
+fn opened(settings: Settings) -> (OnMemory, BatchBuilder) {
+    let (tested, builder) = (OnMemory::empty(settings), BatchBuilder::new());
+    tested.store.settle(builder.shard(), builder.epoch()).expect("an empty store settles");
+    (tested, builder)
+}
+
+fn batch_of(builder: &mut BatchBuilder, count: usize) -> Batch {
+    for n in 0..count {
+        builder.publish(&channel("room"), &format!("text {n}"));
+    }
+    builder.batch()
+}
+
+fn newest(limit: u32) -> Window {
+    let (author, custom_type) = (None, None);
+    Window { span: Span::ALL, order: Order::Descending, limit, above: Seq::NONE, author, custom_type, now: Id::MIN }
+}
+
+#[test]
+fn a_batch_in_doubt_keeps_its_number_until_a_rewrite_succeeds() {
+    let (tested, mut builder) = opened(Settings::default());
+    tested.store.apply(&batch_of(&mut builder, 3)).unwrap();
+    let doubtful = batch_of(&mut builder, 2);
+    [LogFault::UnknownLost, LogFault::RewriteFails, LogFault::RewriteFails]
+        .into_iter()
+        .for_each(|f| tested.log.plan(f));
+    assert!(matches!(tested.store.apply(&doubtful), Err(ApplyError::Unknown(_))));
+    for _ in 0..2 {
+        assert!(tested.store.settle(builder.shard(), builder.epoch()).is_err(), "the rewrite fails");
+        assert!(matches!(tested.store.apply(&doubtful), Err(ApplyError::Unknown(_))));
+        let page = tested.store.read(&channel("room"), &newest(10), Effort::Disk).unwrap().unwrap();
+        assert_eq!(page.head.seq, Seq(3), "reads go on with what was acknowledged");
+    }
+    assert_eq!(tested.store.settle(builder.shard(), builder.epoch()).unwrap().last_batch, doubtful.number);
+    tested.store.apply(&doubtful).expect("the decided batch again is a no-op");
+    assert_eq!(tested.store.heads(&[channel("room")]).unwrap()[0].last.seq, Seq(5));
+}
+
+#[test]
+fn a_hole_between_checkpoint_and_log_refuses_the_start() {
+    let (tested, mut builder) = opened(Settings::default());
+    for _ in 0..4 {
+        tested.store.apply(&batch_of(&mut builder, 3)).unwrap();
+    }
+    let records = tested.log.records();
+    tested.store.close();
+    let holed = LogDisk::new();
+    let mut log = holed.open();
+    store::device::Log::replay(&mut log, 0, &mut |_| Ok(())).unwrap();
+    store::device::Log::rewrite(&mut log, &mut records.into_iter().skip(1)).unwrap();
+    let refused = KeptStore::open(Box::new(holed.open()), Arc::new(tested.table.open()), Settings::default());
+    let why = format!("{:?}", refused.err().expect("a missing batch is damage"));
+    assert!(why.contains("the log goes on with batch 2 after 0"), "{why}");
+}
+
+#[test]
+fn publishers_are_refused_in_time_when_the_flush_hangs() {
+    let settings = Settings { stall_wait: Duration::from_millis(50), ..support::small_tails() };
+    let (tested, mut builder) = opened(settings);
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    tested.table.on_write(move || drop(released.lock().unwrap().recv()));
+    let refused = (0..200).find_map(|_| tested.store.apply(&batch_of(&mut builder, 10)).err());
+    let Some(ApplyError::Refused(error)) = refused else { panic!("expected a refusal, got {refused:?}") };
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    let status = tested.store.status();
+    assert!(status.stalls > 0 && status.frozen_bytes > 0);
+    assert!(status.tail_bytes + status.frozen_bytes < 4 * tested.settings.tail_bytes as u64, "{status:?}");
+    drop(release);
+    tested.flush();
+    let next = Batch { number: tested.store.status().last_batch + 1, ..builder.batch() };
+    tested.store.apply(&Batch { changes: Vec::new(), ..next }).expect("after the flush there is room again");
+}
+
+#[test]
+fn a_failed_flush_is_told_and_tried_again() {
+    let (tested, mut builder) = opened(Settings::default());
+    tested.store.apply(&batch_of(&mut builder, 300)).unwrap();
+    [TableFault::WriteFails, TableFault::SnapshotFails].into_iter().for_each(|fault| tested.table.plan(fault));
+    assert!(tested.store.flush().is_err(), "the first attempt fails");
+    while tested.store.flush().is_err() {}
+    let status = tested.store.status();
+    assert_eq!((status.checkpoint, status.flushes), (1, 1));
+    assert!(status.flush_failures >= 2 && status.last_flush_failure.is_some(), "{status:?}");
+    assert_eq!(tested.log.records(), [], "what the table has leaves the log");
+}
+
+#[test]
+fn a_damaged_block_is_named_and_nothing_is_made_up() {
+    let (tested, mut builder) = opened(Settings::default());
+    tested.store.apply(&batch_of(&mut builder, 300)).unwrap();
+    tested.flush();
+    let OnMemory { store, log, table, .. } = tested;
+    store.close();
+    let key = first_block(&table);
+    assert!(table.flip(store::device::Space::Blocks(1), &key, 40), "there is a block of channel 1");
+    let tested = OnMemory::open(log, table, Settings::default());
+    tested.store.settle(builder.shard(), 2).unwrap();
+    let oldest = Window { order: Order::Ascending, ..newest(10) };
+    assert_eq!(tested.store.read(&channel("room"), &oldest, Effort::Disk).unwrap_err().kind, ErrorKind::Internal);
+    let page = tested.store.read(&channel("room"), &newest(10), Effort::Disk).unwrap().unwrap();
+    assert_eq!(page.messages.len(), 10, "other blocks are read as before");
+    let findings = tested.store.verify(&mut |_| {}).unwrap();
+    assert!(findings[0].what.contains("checksum"), "{findings:?}");
+}
+
+fn first_block(table: &TableDisk) -> Vec<u8> {
+    use store::device::{Space, Table};
+    let snapshot = table.open().snapshot().unwrap();
+    let all = bytes::Bytes::new()..bytes::Bytes::from_static(&[u8::MAX; 32]);
+    let first = snapshot.range(Space::Blocks(1), all, false).next().expect("a block");
+    first.unwrap().0.to_vec()
+}
+
+#[test]
+fn days_of_keys_and_of_the_feed_are_dropped_whole() {
+    const DAY: u64 = 86_400 * TICKS_PER_SECOND;
+    let settings = Settings { feed_days: 2, ..Settings::default() };
+    let (tested, mut builder) = opened(settings);
+    let mut firsts = Vec::new();
+    for day in 0..6u64 {
+        let key = Some(IdempotencyKey { key_hash: u128::from(day), payload_hash: day });
+        firsts.push(builder.publish_with(&channel("room"), "keyed", Fields { key, ..Fields::default() }));
+        let batch = builder.batch();
+        tested.store.apply(&batch).unwrap();
+        tested.flush();
+        builder.pass_ticks(DAY);
+    }
+    let now = firsts[5].id;
+    let keyed = |day: u64| tested.store.keyed(&channel("room"), u128::from(day), now).unwrap().map(|keyed| keyed.id);
+    assert_eq!([3, 4, 5].map(keyed), [None, Some(firsts[4].id), Some(now)]);
+    let feed = tested.store.feed(builder.shard(), Span::ALL, 100).unwrap();
+    let ids: Vec<Id> = feed.items.iter().map(|item| item.id).collect();
+    assert_eq!(ids, [firsts[3].id, firsts[4].id, firsts[5].id], "the newest day and two before");
+    assert!(firsts[2].id <= feed.starts_after && feed.starts_after < firsts[3].id);
+    assert_eq!(tested.store.verify(&mut |_| {}).unwrap(), []);
+}
+
+#[test]
+fn newest_pages_of_fresh_channels_need_no_disk() {
+    let (tested, mut builder) = opened(Settings::default());
+    tested.store.apply(&batch_of(&mut builder, 50)).unwrap();
+    let read = |window: &Window| tested.store.read(&channel("room"), window, Effort::Memory).unwrap();
+    assert_eq!(read(&newest(100)).expect("all of it is in the tail").messages.len(), 50);
+    tested.flush();
+    tested.store.apply(&batch_of(&mut builder, 5)).unwrap();
+    assert_eq!(read(&newest(5)).expect("five are in the tail").messages.len(), 5);
+    assert!(read(&newest(6)).is_none(), "the sixth is in a block");
+}
+
+#[test]
+fn a_block_is_rewritten_at_most_twice() {
+    let (tested, mut builder) = opened(Settings::default());
+    for _ in 0..60 {
+        tested.store.apply(&batch_of(&mut builder, 9)).unwrap();
+        tested.flush();
+    }
+    let status = tested.store.status();
+    assert!(status.written_bytes < 4 * status.flushed_bytes, "{status:?}");
+    let page = tested.store.read(&channel("room"), &newest(540), Effort::Disk).unwrap().unwrap();
+    assert_eq!(page.messages.len(), 540);
+}
