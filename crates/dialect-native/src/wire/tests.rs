@@ -1,3 +1,5 @@
+//! What goes out, byte for byte, and what comes in.
+
 use super::*;
 use bytes::Bytes;
 use model::{Kind, Payload, UserId};

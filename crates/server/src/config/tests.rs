@@ -1,3 +1,5 @@
+//! Configurations as people write them: what is read, and every mistake with its line.
+
 use super::*;
 
 fn read_text(text: &str) -> Result<Checked, Vec<Mistake>> {
