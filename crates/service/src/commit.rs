@@ -45,7 +45,7 @@ impl Sequencer {
     fn release(&mut self) {
         let now = self.tools.clock.monotonic_ticks();
         self.tools.live.release(&self.making.changes, &self.making.previous, self.last_id(), now);
-        self.tools.metrics.released(&self.making.changes);
+        self.tools.metrics.released(&self.making.changes, self.tools.live.ring.size().1);
     }
 
     fn take_back(&mut self, cause: &Error) {

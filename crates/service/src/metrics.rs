@@ -62,8 +62,9 @@ impl Metrics {
         self.apply_seconds.observe(ticks as f64 / TICKS_PER_SECOND as f64);
     }
 
-    /// These changes happened.
-    pub fn released(&self, changes: &[Recent]) {
+    /// These changes happened, and the ring has so many bytes.
+    pub fn released(&self, changes: &[Recent], ring_bytes: usize) {
+        self.ring_bytes.set(ring_bytes as i64);
         let stored = changes.iter().filter(|recent| recent.change.is_stored()).count();
         self.stored.inc_by(stored as u64);
         self.live_only.inc_by((changes.len() - stored) as u64);

@@ -94,6 +94,7 @@ impl Pages {
         let mut shard = self.shard(place);
         if let Some(old) = shard.channels.remove(&place) {
             shard.bytes -= old.bytes;
+            self.metrics.page_bytes.dec_by(old.bytes as i64);
         }
     }
 
@@ -120,6 +121,7 @@ impl Pages {
             let slot = slot.clone();
             pages.bytes -= freed;
             shard.bytes -= freed;
+            self.metrics.page_bytes.dec_by(freed as i64);
             return (slot, generation);
         }
         (slot.clone(), generation)
@@ -184,8 +186,10 @@ impl Shard {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         let mut shard = self.pages.shard(self.place);
+        let before = shard.bytes as i64;
         shard.finish(self.place, self.generation, &self.slot, self.kept);
         shard.make_room(self.pages.most_bytes);
+        self.pages.metrics.page_bytes.inc_by(shard.bytes as i64 - before);
     }
 }
 

@@ -168,3 +168,26 @@ async fn rights_are_asked_for_everything() {
     let other = Caller { app: model::AppId::new("other").expect("an app"), ..admin() };
     forbidden(rig.channels.history(&other, &open, &query).await.expect_err("another tenant").kind);
 }
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    let rig = Rig::new();
+    let mut registry = prometheus_client::registry::Registry::default();
+    rig.channels.register_metrics(&mut registry);
+    rig.publish("room", "x").await;
+    rig.signal("room", "x").await;
+    rig.history("room").await;
+    rig.history("room").await;
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).expect("it is encoded");
+    for line in ["changes_stored_total 1", "changes_live_only_total 1", "page_hits_total 1", "page_misses_total 1"] {
+        assert!(text.lines().any(|other| other == line), "{line} in {text}");
+    }
+    let gauge = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("it is there");
+        line.trim().parse::<usize>().expect("a number")
+    };
+    assert_eq!(gauge("ring_bytes "), rig.channels.status().ring_bytes);
+    assert_eq!(gauge("pages_bytes "), rig.channels.status().page_cache_bytes);
+    assert!(gauge("pages_bytes ") > 0);
+}
