@@ -120,7 +120,7 @@ pub fn figure(report: &Value, operation: &str, name: &str) -> Result<f64> {
     one.and_then(|one| one[name].as_f64()).with_context(|| format!("no {name} of {operation} in {report}"))
 }
 
-/// Bytes in a folder: of history, and of what lies ready beside it (the preallocated log, the ballast).
+/// Bytes in a folder: of history, and of what lies ready beside it (the preallocated log, and a ballast if there is one).
 pub fn disk_bytes(data: &Path) -> Result<(u64, u64)> {
     let (mut history, mut ready) = (0, 0);
     let mut folders = vec![data.to_owned()];

@@ -93,7 +93,7 @@ async fn deep(setting: &Setting, table: &mut Table) -> Result<()> {
     table.add(format!("start after a kill with {messages} messages"), Goal::AtMost(2.0), took, "s", String::new());
     let (history, ready) = settled(&data).await?;
     let payload_bytes = figure(&filled, "publish", "payload_bytes")?;
-    let details = format!("{} MiB of history; preallocated log and ballast: {} MiB", history >> 20, ready >> 20);
+    let details = format!("{} MiB of history; preallocated log: {} MiB", history >> 20, ready >> 20);
     // A data set that never filled the tail is all in the log, and says nothing about blocks.
     let goal = if history >> 20 == 0 { Goal::None } else { Goal::AtMost(0.6) };
     table.add("disk bytes for each byte of payload, chat", goal, history as f64 / payload_bytes, "×", details);

@@ -173,7 +173,7 @@ pub async fn run(arguments: BenchArguments) -> Result<()> {
             ("fill", Mix::Fill(messages.publishing(channels), filling))
         }
     };
-    load::run(name, &target, mix, &plan).await?.print(arguments.json)
+    report::print(&load::run(name, &target, mix, &plan).await?, arguments.json)
 }
 
 impl BenchArguments {

@@ -122,11 +122,6 @@ impl Report {
             tally.operations.iter().map(|(operation, counts)| OperationReport::new(*operation, counts, seconds));
         Report { name: name.to_owned(), connections, rate, seconds, unsent, operations: operations.collect() }
     }
-
-    /// Prints it to stdout.
-    pub fn print(&self, json: bool) -> Result<()> {
-        print(self, json)
-    }
 }
 
 /// Prints a report to stdout: as one line of JSON, or for people.
