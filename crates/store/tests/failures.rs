@@ -71,7 +71,9 @@ fn publishers_are_refused_in_time_when_the_flush_hangs() {
     let (tested, mut builder) = opened(settings);
     let (release, released) = mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
-    tested.table.on_write(move || drop(released.lock().unwrap().recv()));
+    tested.table.on_write(move || {
+        let _ = released.lock().unwrap().recv();
+    });
     let refused = (0..200).find_map(|_| tested.store.apply(&batch_of(&mut builder, 10)).err());
     let Some(ApplyError::Refused(error)) = refused else { panic!("expected a refusal, got {refused:?}") };
     assert_eq!(error.kind, ErrorKind::Unavailable);
@@ -118,10 +120,10 @@ fn a_damaged_block_is_named_and_nothing_is_made_up() {
 
 fn first_block(table: &TableDisk) -> Vec<u8> {
     use store::device::{Space, Table};
-    let snapshot = table.open().snapshot().unwrap();
+    let snapshot = table.open().snapshot().expect("nothing is broken");
     let all = bytes::Bytes::new()..bytes::Bytes::from_static(&[u8::MAX; 32]);
     let first = snapshot.range(Space::Blocks(1), all, false).next().expect("a block");
-    first.unwrap().0.to_vec()
+    first.expect("nothing is broken").0.to_vec()
 }
 
 #[test]
