@@ -40,7 +40,6 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     }
     for app in &config.apps {
         let tables = [
-            (app.pubnub.is_some(), "pubnub", "PubNub"),
             (app.scaledrone.is_some(), "scaledrone", "Scaledrone"),
             (app.agora.is_some(), "agora", "Agora RTM"),
             (app.osmium.is_some(), "osmium", "Osmium"),
