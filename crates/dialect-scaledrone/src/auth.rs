@@ -27,6 +27,13 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// The bytes, for deriving keys from them. Never print them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")

@@ -4,6 +4,7 @@
 //! What is served, what is not and what differs is told in `docs/dialects/scaledrone.md`.
 
 mod auth;
+mod client_id;
 mod convert;
 mod error;
 mod json;

@@ -152,7 +152,7 @@ pub struct Room {
 impl Served {
     /// A channel that nobody is connected to yet.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Served {
-        let members = Members::new(settings.connections, settings.reconnect_within, clock);
+        let members = Members::new(&settings, clock);
         let scopes = match settings.reachable.as_slice() {
             [] => vec![Scope::Prefix("".into())],
             scopes => scopes.to_vec(),
