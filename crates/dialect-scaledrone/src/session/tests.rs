@@ -1,3 +1,5 @@
+//! The rules of a connection, without a socket.
+
 use super::*;
 use crate::{
     auth::{
