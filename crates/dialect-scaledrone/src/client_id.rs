@@ -3,7 +3,8 @@
 //! `hCzb:J2FnbcIG` and eight more digits: those prove under the channel's secret that this server gave out the id, so
 //! that it is known again after a restart.
 
-use crate::{auth::Secret, settings::Settings};
+use crate::settings::Settings;
+use edge::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use rand::RngExt;
 use sha2::Sha256;
@@ -42,8 +43,8 @@ impl ClientIds {
     }
 
     fn proof(&self, drawn: &str) -> String {
-        let key = self.secret.as_ref().map_or(&[][..], Secret::expose);
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+        let key = self.secret.as_ref().map_or("", Secret::expose);
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
         for part in ["client id", &self.channel, drawn] {
             mac.update(part.as_bytes());
             mac.update(&[0]);

@@ -19,8 +19,7 @@ mod socket;
 mod subscribe;
 mod wire;
 
-pub use auth::Secret;
-pub use settings::{HistoryCap, RoomHistory, RoomPattern, Settings};
+pub use settings::{HistoryCap, RoomHistory, RoomPattern, Settings, channel_id};
 
 use axum::{
     Router,

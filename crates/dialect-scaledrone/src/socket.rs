@@ -57,7 +57,7 @@ struct Connection<'a> {
 /// What the service was asked for, and what came of it.
 enum Done {
     Published(Vec<(Callback, Result<Published>)>),
-    Joined(Box<Join>, Result<(Joined, Option<Subscription>)>),
+    Joined(Box<(Join, Result<(Joined, Option<Subscription>)>)>),
 }
 
 /// How a connection goes on after something happened.
@@ -180,7 +180,7 @@ impl Connection<'_> {
         let channels = self.door.channels.clone();
         self.work = Some(Box::pin(async move {
             let outcome = subscribe::join(&channels, &join, followed).await;
-            Done::Joined(Box::new(join), outcome)
+            Done::Joined(Box::new((join, outcome)))
         }));
     }
 
@@ -219,7 +219,10 @@ impl Connection<'_> {
                     .collect();
                 self.send(frames).await
             }
-            Done::Joined(join, outcome) => self.on_joined(*join, outcome).await,
+            Done::Joined(joined) => {
+                let (join, outcome) = *joined;
+                self.on_joined(join, outcome).await
+            }
         };
         match (next, self.postponed.take()) {
             (Next::Continue, Some(step)) => self.take(step).await,

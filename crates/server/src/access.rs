@@ -1,8 +1,9 @@
 //! Keys of the configuration to rights of the service.
 
-use crate::config::{App, Key, Right};
+use crate::config::{App, Key, Right, Scaledrone};
 use dialect_native as native;
 use dialect_pubnub as pubnub;
+use dialect_scaledrone as scaledrone;
 use service::{Access, AccessWindow, Rights, Rule, Scope};
 use std::sync::Arc;
 
@@ -30,6 +31,24 @@ fn pubnub_keyset(app: &App) -> Option<pubnub::Keyset> {
         scopes: if table.channels.is_empty() { everywhere() } else { table.channels.clone() },
         retention: app.retention.age,
     })
+}
+
+/// The apps that Scaledrone's clients reach, as that dialect takes them.
+pub fn scaledrone_channels(apps: &[App]) -> Vec<scaledrone::Settings> {
+    let served = apps.iter().filter_map(|app| Some((app, app.scaledrone.as_ref()?)));
+    let settings = |(app, table): (&App, &Scaledrone)| scaledrone::Settings {
+        app: app.name.clone(),
+        channel: table.channel.clone(),
+        secret: table.secret.as_ref().map(|secret| secret.value.clone()),
+        require_auth: table.require_auth,
+        history: table.history,
+        rooms: table.rooms.clone(),
+        reachable: table.channels.clone(),
+        message_bytes: table.message_bytes,
+        connections: table.connections,
+        reconnect_within: table.reconnect_within,
+    };
+    served.map(settings).collect()
 }
 
 fn key(key: &Key) -> native::Key {

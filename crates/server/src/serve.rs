@@ -79,14 +79,17 @@ fn router(
     let apps = access::native_apps(&config.apps);
     let native = dialect_native::router(channels.clone(), apps, config.native.clone(), stop.clone());
     let keysets = access::pubnub_keysets(&config.apps);
-    let pubnub = dialect_pubnub::router(channels.clone(), clock, keysets, dialect_pubnub::Settings::default())?;
+    let limits = dialect_pubnub::Settings::default();
+    let pubnub = dialect_pubnub::router(channels.clone(), clock.clone(), keysets, limits)?;
+    let scaledrone = access::scaledrone_channels(&config.apps);
+    let scaledrone = dialect_scaledrone::router(channels.clone(), scaledrone, clock, stop.clone());
     let (channels, stop) = (channels.clone(), stop.clone());
     let readiness: Readiness = Arc::new(move || match (stop.is_cancelled(), channels.status().accepting) {
         (true, _) => Err("stopping".to_owned()),
         (false, false) => Err("no new messages are accepted: an unknown outcome is being settled".to_owned()),
         (false, true) => Ok(()),
     });
-    Ok(native.merge(pubnub).merge(edge::probes(readiness, Arc::new(registry))))
+    Ok(native.merge(pubnub).merge(scaledrone).merge(edge::probes(readiness, Arc::new(registry))))
 }
 
 /// A reader of the first line learns the port that was chosen, so it is flushed at once.

@@ -2,12 +2,10 @@
 
 use super::*;
 use crate::{
-    auth::{
-        Secret,
-        tests::{HS256, sign},
-    },
+    auth::tests::{HS256, sign},
     settings::{RoomHistory, RoomPattern, Settings},
 };
+use edge::Secret;
 use model::{AppId, Change, ChannelChange, ChannelNumber, Message, Seq, What};
 use proptest::prelude::*;
 use testkit::ManualClock;

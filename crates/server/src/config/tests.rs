@@ -133,7 +133,7 @@ fn secrets_come_from_three_places_and_are_never_shown() {
 #[test]
 fn what_this_build_does_not_do_is_said() {
     let warnings = read_text(DEFAULT).expect("no mistake").warnings;
-    let expected = ["Scaledrone", "Agora RTM", "Osmium"];
+    let expected = ["Agora RTM", "Osmium"];
     assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
     for vendor in expected {
         assert!(warnings.iter().any(|text| text.ends_with(&format!("does not serve {vendor} yet"))), "{vendor}");
