@@ -57,8 +57,11 @@ struct Connection<'a> {
 /// What the service was asked for, and what came of it.
 enum Done {
     Published(Vec<(Callback, Result<Published>)>),
-    Joined(Box<(Join, Result<(Joined, Option<Subscription>)>)>),
+    Joined(Box<(Join, Outcome)>),
 }
+
+/// History and, for a room that was not followed before, its subscription.
+type Outcome = Result<(Joined, Option<Subscription>)>;
 
 /// How a connection goes on after something happened.
 enum Next {
@@ -230,7 +233,7 @@ impl Connection<'_> {
         }
     }
 
-    async fn on_joined(&mut self, join: Join, outcome: Result<(Joined, Option<Subscription>)>) -> Next {
+    async fn on_joined(&mut self, join: Join, outcome: Outcome) -> Next {
         let room = join.room.name.clone();
         let (outcome, subscription) = match outcome {
             Ok((joined, subscription)) => (Ok(joined), subscription),
