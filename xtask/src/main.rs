@@ -8,6 +8,7 @@ mod steps;
 mod tidy;
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
 use clap::{Parser, Subcommand};
 use std::{
     path::{Path, PathBuf},
@@ -84,7 +85,8 @@ fn bench(root: &Path, arguments: &[String]) -> Result<()> {
     if !build.context("starting cargo")?.success() {
         bail!("the release build failed");
     }
-    let release = root.join("target/release");
+    let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("asking cargo for its folders")?;
+    let release = metadata.target_directory.join("release");
     let measured = Command::new(release.join("examples/compare"))
         .arg("--program")
         .arg(release.join("scrollback"))
