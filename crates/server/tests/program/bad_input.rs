@@ -1,3 +1,5 @@
+//! Input that is wrong is refused by name and changes nothing; input that is only odd is kept as it is.
+
 use crate::program::Program;
 use reqwest::Method;
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! What the commands say and how they end.
+
 use crate::program::{run, scrollback, serve};
 
 const MISTAKES: &str = "listen = \"nowhere\"\ndta = \"x\"\n\n[[app]]\nname = \"a b\"\n";

@@ -1,3 +1,5 @@
+//! SIGKILL under load, many times: what was acknowledged is there, the rest is whole or not at all.
+
 use crate::program::{Program, assert_sound};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use reqwest::{Method, StatusCode};

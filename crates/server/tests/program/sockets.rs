@@ -1,3 +1,5 @@
+//! Sockets that say nothing, or half of something.
+
 use crate::program::{PATIENCE, Program};
 use std::path::Path;
 use tokio::{
@@ -55,7 +57,7 @@ async fn half_sent_bodies_time_out_and_change_nothing() {
     socket.write_all(request.as_bytes()).await.expect("it is sent");
     let answer = rest(&mut socket).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(answer.contains("\"field\":\"body\"") || answer.contains("body: "), "{answer}");
+    assert!(answer.contains("\"field\":\"body\""), "{answer}");
 
     let mut socket = TcpStream::connect(program.address).await.expect("a connection");
     socket.write_all(request.as_bytes()).await.expect("it is sent");

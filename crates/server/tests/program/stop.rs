@@ -1,3 +1,5 @@
+//! Stopping, and the lock on the folder.
+
 use crate::{
     program::{Program, assert_sound, run, serve},
     work::read_until,

@@ -1,3 +1,5 @@
+//! Publishing, reading, following, and what machines ask about the program.
+
 use crate::program::{PATIENCE, Program};
 use reqwest::{Method, Response};
 use serde_json::json;
