@@ -150,6 +150,12 @@ impl Access {
         if self.allows_prefix(prefix, rights) { Ok(()) } else { Err(forbidden(&format_args!("{prefix}*"), rights)) }
     }
 
+    /// [`ErrorKind::Forbidden`] unless it gives these rights on every channel without a name in the clear.
+    pub(crate) fn demand_unlisted(&self, rights: Rights) -> Result<()> {
+        let everywhere = self.holds(rights, |scope| *scope == Scope::Everything);
+        if everywhere { Ok(()) } else { Err(forbidden(&"without a name in the clear", rights)) }
+    }
+
     /// What the window leaves at `now_ticks`.
     pub(crate) fn visible(&self, now_ticks: u64) -> Visible {
         let since = self.window.since.unwrap_or(Id::MIN);

@@ -205,6 +205,11 @@ impl Past {
                     found.insert(self.hasher.place(&channel), channel);
                     continue;
                 }
+                Topic::Pattern(pattern) if pattern.is_unlisted() => {
+                    let text =
+                        "from: channels without a name in the clear are followed only as far back as the feed reaches";
+                    return Err(Error::invalid(text));
+                }
                 Topic::Pattern(pattern) => pattern,
             };
             let mut after = None;

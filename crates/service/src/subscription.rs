@@ -252,6 +252,7 @@ fn check(shared: &Shared, caller: &Caller, topics: &[Topic], rights: Rights) -> 
     }
     topics.iter().try_for_each(|topic| match topic {
         Topic::Channel(name) => caller.access.demand(name, rights),
+        Topic::Pattern(pattern) if pattern.is_unlisted() => caller.access.demand_unlisted(rights),
         Topic::Pattern(pattern) => caller.access.demand_prefix(pattern.prefix(), rights),
     })
 }

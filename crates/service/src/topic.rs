@@ -6,13 +6,15 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 /// The most dots in a pattern's prefix: `a.b.*` has two (`protocols/pubnub.md` §5.4).
 const PREFIX_DOTS: usize = 2;
+/// The prefix of [`Pattern::unlisted`]: no name in the clear holds NUL.
+const UNLISTED: &str = "\0";
 
 /// Something to subscribe to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Topic {
     /// One channel.
     Channel(ChannelName),
-    /// All channels with names in the clear that match.
+    /// All channels that match: with names in the clear, but for [`Pattern::unlisted`].
     Pattern(Pattern),
 }
 
@@ -44,6 +46,17 @@ impl Pattern {
         Ok(Pattern { prefix: prefix.into() })
     }
 
+    /// All channels without a name in the clear: direct chats and those of a directory. No text yields it. It can be
+    /// followed from a position inside the recent ring or the feed, not from further back.
+    pub fn unlisted() -> Pattern {
+        Pattern { prefix: UNLISTED.into() }
+    }
+
+    /// Whether it is the pattern of channels without a name in the clear.
+    pub fn is_unlisted(&self) -> bool {
+        &*self.prefix == UNLISTED
+    }
+
     /// What stands before the star.
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -51,7 +64,10 @@ impl Pattern {
 
     /// Whether a channel's name matches.
     pub fn matches(&self, name: &ChannelName) -> bool {
-        name.as_named().is_some_and(|text| text.starts_with(&*self.prefix))
+        match name.as_named() {
+            Some(text) => text.starts_with(&*self.prefix),
+            None => self.is_unlisted(),
+        }
     }
 }
 
@@ -133,7 +149,8 @@ pub(crate) fn pattern_places<'a>(hasher: &'a Hasher, channel: &'a Channel) -> im
             *slot = Some(at + 1);
         }
     }
-    let prefixes = ends.into_iter().rev().flatten().map(move |end| &text.unwrap_or_default()[..end]);
+    let unlisted = text.is_none().then_some(UNLISTED);
+    let prefixes = ends.into_iter().rev().flatten().map(move |end| &text.unwrap_or_default()[..end]).chain(unlisted);
     prefixes.map(|prefix| hasher.pattern(&channel.app, prefix))
 }
 
@@ -149,6 +166,21 @@ mod tests {
         for bad in ["", "a", "a*", "a.b.c.*", "*.*", "a.*.b", ".*", "..*", "a..*", "a.\0.*"] {
             assert!(Pattern::new(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn channels_without_a_name_in_the_clear_have_a_pattern_of_their_own() {
+        let hasher = Hasher::random();
+        let app = AppId::new("demo").expect("an app");
+        let topics = vec![Topic::Pattern(Pattern::new("*").expect("a pattern")), Topic::Pattern(Pattern::unlisted())];
+        let topics = Topics::new(&hasher, &app, topics);
+        let found = |name: ChannelName| {
+            let channel = Channel { app: app.clone(), name };
+            topics.matching(&hasher, &channel, hasher.place(&channel))
+        };
+        assert_eq!(found(ChannelName::named("a").expect("a name")), Some(0));
+        assert_eq!(found(ChannelName::Member(1, 2)), Some(1));
+        assert_eq!(found(ChannelName::direct("a", "b")), Some(1));
     }
 
     #[test]
