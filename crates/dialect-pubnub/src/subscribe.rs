@@ -30,6 +30,10 @@ use service::{Delivery, Item, Subscription};
 use std::{convert::Infallible, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
+/// What a handshake with an empty store returns: a position below every id, but one that clients do not take for the
+/// wish for another handshake.
+const FIRST: Id = Id::new(10_000_000_000_000_000, 0);
+
 /// Answers a handshake at once, and anything else as soon as there is something.
 ///
 /// What is there already goes out as a plain answer. Otherwise the head of the answer goes out and its body waits, so
@@ -43,7 +47,7 @@ pub async fn subscribe(call: &Call<'_>, channels: &str, callback: &Callback) -> 
     let subscription = call.channels.subscribe(&caller, topics, position).await?;
     let answer = Answer { key: call.keyset.subscribe_key.as_str().into(), callback: callback.clone() };
     if position.is_none() {
-        return Ok(answer.write(subscription.cursor(), &[], &[]).into_response());
+        return Ok(answer.write(subscription.cursor().max(FIRST), &[], &[]).into_response());
     }
     let (most, hold) = (call.settings.subscribe_messages, call.settings.hold);
     let poll = Poll { subscription, entries: list, filter, answer, most, hold };
