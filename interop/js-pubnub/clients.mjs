@@ -3,6 +3,10 @@
 import PubNub from 'pubnub';
 import { KEYS, PATIENCE_MS } from './program.mjs';
 
+// The client leaves timers running when it is stopped; they must not keep a finished test from ending.
+const { setInterval } = globalThis;
+globalThis.setInterval = (...parameters) => setInterval(...parameters).unref();
+
 /** A client without the secret key unless it is given. */
 export function connect(program, userId, options = {}) {
   const { publishKey, subscribeKey } = KEYS;
