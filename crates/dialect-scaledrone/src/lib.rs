@@ -19,7 +19,7 @@ mod socket;
 mod subscribe;
 mod wire;
 
-pub use settings::{HistoryCap, RoomHistory, RoomPattern, Settings, channel_id};
+pub use settings::{HistoryCap, RoomHistory, RoomPattern, Settings, Waits, channel_id};
 
 use axum::{
     Router,
@@ -39,12 +39,13 @@ use std::sync::Arc;
 pub fn router(
     channels: Channels,
     settings: impl IntoIterator<Item = Settings>,
+    waits: Waits,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Router {
     let served = settings.into_iter().map(|settings| Arc::new(Served::new(settings, clock.clone())));
     let directory = served.map(|served| (served.settings.channel.clone(), served)).collect();
-    let door = Arc::new(Door { channels, directory: Arc::new(directory), clock, stop });
+    let door = Arc::new(Door { channels, directory: Arc::new(directory), clock, waits, stop });
     let socket = Router::new().route("/v3/websocket", any(upgrade)).with_state(door.clone());
     door.directory.values().fold(socket, |router, served| router.merge(rest::router(&door, served)))
 }

@@ -47,13 +47,6 @@ pub const PUBLISH_BATCH: usize = 64;
 /// Rooms in one REST publish.
 pub const REST_ROOMS: usize = 100;
 
-/// Between two pings; who sent nothing for two of them is gone.
-pub const PING_EVERY: Duration = Duration::from_secs(25);
-
-/// For writing what is due to a client: who takes longer is cut off.
-pub const WRITE_WITHIN: Duration = Duration::from_secs(10);
-/// For a client to answer a close before its connection is cut.
-pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Connections of one Scaledrone channel, by default.
 pub const CONNECTIONS: usize = 50_000;
 /// How long the client id of an ended connection is good for its tokens, by default.

@@ -52,6 +52,24 @@ pub struct Settings {
     pub reconnect_within: Duration,
 }
 
+/// How long a socket waits for its client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waits {
+    /// Between two pings. Who sent nothing between two of them is dropped; who has not shaken hands before the first
+    /// is turned away.
+    pub ping: Duration,
+    /// For a client to take some of what is due to it; then it is cut off.
+    pub write: Duration,
+    /// For a client to answer a close; then it is cut off.
+    pub close: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Waits {
+        Waits { ping: Duration::from_secs(25), write: Duration::from_secs(10), close: Duration::from_secs(2) }
+    }
+}
+
 /// How much history a subscriber may ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HistoryCap {

@@ -4,6 +4,7 @@
 use crate::{
     error, limits,
     session::{Callback, Directory, Join, Joined, Publish, Session, Step},
+    settings::Waits,
     subscribe::{self, Following},
     wire::{self, Frame},
 };
@@ -28,6 +29,8 @@ pub struct Door {
     pub directory: Arc<Directory>,
     /// Tells whether tokens have expired.
     pub clock: Arc<dyn Clock>,
+    /// How long sockets wait for their clients.
+    pub waits: Waits,
     /// Cancelled when the program stops.
     pub stop: CancellationToken,
 }
@@ -52,6 +55,8 @@ struct Connection<'a> {
     postponed: Option<Step>,
     ping: Interval,
     heard: bool,
+    /// What came could not be read, and nothing after it can be.
+    unreadable: bool,
 }
 
 /// What the service was asked for, and what came of it.
@@ -74,11 +79,12 @@ enum Next {
 
 impl Connection<'_> {
     fn new(door: &Door, socket: WebSocket) -> Connection<'_> {
-        let mut ping = interval_at(Instant::now() + limits::PING_EVERY, limits::PING_EVERY);
+        let mut ping = interval_at(Instant::now() + door.waits.ping, door.waits.ping);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let session = Session::new(door.directory.clone());
         let following = Following::default();
-        Connection { door, socket, session, following, work: None, postponed: None, ping, heard: true }
+        let (work, postponed) = (None, None);
+        Connection { door, socket, session, following, work, postponed, ping, heard: true, unreadable: false }
     }
 
     async fn run(mut self) {
@@ -268,20 +274,21 @@ impl Connection<'_> {
         }
         // The bound is on each step: a client that takes little by little is served.
         for message in messages {
-            if !matches!(timeout(limits::WRITE_WITHIN, self.socket.feed(message)).await, Ok(Ok(()))) {
+            if !matches!(timeout(self.door.waits.write, self.socket.feed(message)).await, Ok(Ok(()))) {
                 return Next::Drop;
             }
         }
-        match timeout(limits::WRITE_WITHIN, self.socket.flush()).await {
+        match timeout(self.door.waits.write, self.socket.flush()).await {
             Ok(Ok(())) => Next::Continue,
             Ok(Err(_)) | Err(_) => Next::Drop,
         }
     }
 
     /// The socket layer could not make a message of what came: bytes that are not UTF-8, a broken frame, or one that
-    /// is too large. Nothing after it can be read.
+    /// is too large.
     async fn on_unreadable(&mut self, error: axum::Error) -> Next {
         tracing::debug!(%error, "a Scaledrone client sent what cannot be read");
+        self.unreadable = true;
         match self.send([wire::failure(None, "frame: too large or not readable")]).await {
             Next::Continue => Next::Close(TOO_LARGE),
             cut => cut,
@@ -292,8 +299,14 @@ impl Connection<'_> {
     async fn close(&mut self, code: u16) {
         let frame = CloseFrame { code, reason: "".into() };
         if let Next::Continue = self.write([Message::Close(Some(frame))]).await {
-            let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-            if timeout(limits::CLOSE_WITHIN, answered).await.is_err() {
+            let answered = async {
+                while let Some(Ok(_)) = self.socket.recv().await {}
+                if self.unreadable {
+                    // To hang up while there is more to read would take back what was said.
+                    pending().await
+                }
+            };
+            if timeout(self.door.waits.close, answered).await.is_err() {
                 tracing::debug!("a Scaledrone client did not answer a close");
             }
         }

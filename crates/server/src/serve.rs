@@ -11,6 +11,7 @@ use crate::{
 };
 use anyhow::Context;
 use axum::Router;
+use dialect_scaledrone::Waits;
 use edge::{CancellationToken, Readiness};
 use model::Clock;
 use prometheus_client::registry::Registry;
@@ -82,7 +83,7 @@ fn router(
     let limits = dialect_pubnub::Settings::default();
     let pubnub = dialect_pubnub::router(channels.clone(), clock.clone(), keysets, limits)?;
     let scaledrone = access::scaledrone_channels(&config.apps);
-    let scaledrone = dialect_scaledrone::router(channels.clone(), scaledrone, clock, stop.clone());
+    let scaledrone = dialect_scaledrone::router(channels.clone(), scaledrone, Waits::default(), clock, stop.clone());
     let (channels, stop) = (channels.clone(), stop.clone());
     let readiness: Readiness = Arc::new(move || match (stop.is_cancelled(), channels.status().accepting) {
         (true, _) => Err("stopping".to_owned()),
