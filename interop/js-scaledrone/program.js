@@ -23,19 +23,23 @@ const CONFIG =
 
 // One program with its folder; it can be killed and started again on the same port.
 class Program {
-  static async start() {
+  // With `demo`, as it is without a configuration.
+  static async start({ demo } = {}) {
     const program = new Program();
     program.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'scrollback-'));
-    fs.writeFileSync(path.join(program.folder, 'scrollback.toml'), CONFIG);
+    program.config = [];
+    if (!demo) {
+      program.config = ['--config', path.join(program.folder, 'scrollback.toml')];
+      fs.writeFileSync(program.config[1], CONFIG);
+    }
     await program.run('127.0.0.1:0');
     return program;
   }
 
   async run(listen) {
     const data = path.join(this.folder, 'data');
-    const config = path.join(this.folder, 'scrollback.toml');
     const binary = process.env.SCROLLBACK_BIN;
-    this.child = spawn(binary, ['serve', '--config', config, '--listen', listen, '--data', data], {
+    this.child = spawn(binary, ['serve', ...this.config, '--listen', listen, '--data', data], {
       stdio: ['ignore', 'pipe', process.env.SCROLLBACK_LOG ? 'inherit' : 'ignore'],
     });
     const [line] = await within(once(readline.createInterface({ input: this.child.stdout }), 'line'), 'the program');

@@ -2,8 +2,9 @@
 //! but for the demo's, which everybody knows.
 
 use crate::config::{App, Config, Key, units};
+use dialect_scaledrone::HistoryCap;
 use service::Scope;
-use std::{fmt::Write, net::SocketAddr, time::Duration};
+use std::{fmt::Write, net::SocketAddr};
 
 /// The key of the built-in app.
 const DEMO_KEY: &str = "demo-admin";
@@ -15,7 +16,9 @@ pub fn banner(config: &Config, address: SocketAddr) -> String {
     let _ = writeln!(text, "  data   {}", folder.display());
     for app in &config.apps {
         let pubnub = app.pubnub.as_ref().map_or("", |_| "; PubNub");
-        let _ = writeln!(text, "  app    {}: native API, {}{pubnub}", app.name, counted(app.keys.len(), "key"));
+        let scaledrone = app.scaledrone.as_ref().map_or("", |_| "; Scaledrone");
+        let keys = counted(app.keys.len(), "key");
+        let _ = writeln!(text, "  app    {}: native API, {keys}{pubnub}{scaledrone}", app.name);
     }
     if let Some(app) = config.apps.first() {
         let _ = write!(text, "\nTry it:\n{}", example(app, address));
@@ -43,7 +46,7 @@ pub fn overview(config: &Config) -> String {
         for (index, key) in app.keys.iter().enumerate() {
             let _ = writeln!(text, "  native API, key {}: {}", index + 1, key_in_words(key));
         }
-        if let Some(line) = pubnub(app) {
+        for line in [pubnub(app), scaledrone(app)].into_iter().flatten() {
             let _ = writeln!(text, "  {line}");
         }
         for line in vendors(app) {
@@ -89,15 +92,25 @@ fn on(flag: bool) -> &'static str {
     if flag { "on" } else { "off" }
 }
 
+fn scaledrone(app: &App) -> Option<String> {
+    let table = app.scaledrone.as_ref()?;
+    let history = |cap: Option<HistoryCap>| match cap {
+        Some(HistoryCap { messages, age: Some(age) }) => {
+            format!("{} of {}", counted(messages as usize, "message"), units::show_duration(age))
+        }
+        Some(HistoryCap { messages, age: None }) => counted(messages as usize, "message"),
+        None => "off".to_owned(),
+    };
+    let tokens = on(table.require_auth);
+    let mut text = format!("Scaledrone channel {}, tokens {tokens}, history {}", table.channel, history(table.history));
+    for rule in &table.rooms {
+        let _ = write!(text, "; in {} {}", rule.room.0, history(rule.history));
+    }
+    Some(text)
+}
+
 /// What is configured for the other vendors' clients, a line each.
 fn vendors(app: &App) -> Vec<String> {
-    let scaledrone = app.scaledrone.as_ref().map(|table| {
-        let age = |age: Option<Duration>| age.map_or(String::new(), |age| format!(" of {}", units::show_duration(age)));
-        let history = table.history.map_or("off".to_owned(), |history| {
-            format!("{}{}", counted(history.messages as usize, "message"), age(history.age))
-        });
-        format!("Scaledrone channel {}, tokens {}, history {history}", table.channel, on(table.require_auth))
-    });
     let agora = app.agora.as_ref().map(|table| {
         let rest = table.customer_key.as_ref().map_or("off".to_owned(), |key| format!("for customer {key}"));
         format!("Agora project {}, tokens {}, REST API {rest}", table.app_id, on(table.require_auth))
@@ -106,7 +119,7 @@ fn vendors(app: &App) -> Vec<String> {
         let epoch = table.epoch.map_or("2025-01-01T00:00:00Z".to_owned(), |epoch| epoch.to_string());
         format!("Osmium realm with {}, ids from {epoch}", counted(table.users.len(), "user"))
     });
-    [scaledrone, agora, osmium].into_iter().flatten().collect()
+    [agora, osmium].into_iter().flatten().collect()
 }
 
 fn scope(scope: &Scope) -> String {

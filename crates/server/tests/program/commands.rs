@@ -28,7 +28,7 @@ fn check_tells_what_is_served_and_no_secret() {
     let (succeeded, said, _) = run(scrollback(&["check"]));
     assert!(succeeded);
     assert!(said.contains("app demo") && said.contains("may read, write, delete, admin"), "{said}");
-    assert!(said.contains("this build does not serve PubNub yet"), "{said}");
+    assert!(said.contains("Scaledrone channel demo, tokens off, history 100 messages of 30days"), "{said}");
     for secret in ["demo-admin", "sec-demo", "sd-demo", "fedcba98", "osm-ann"] {
         assert!(!said.contains(secret), "{secret} is shown in {said}");
     }
