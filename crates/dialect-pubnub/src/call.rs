@@ -1,14 +1,21 @@
 //! One request on its way: what is known about it once its path, its query and its keys have been read.
 
 use crate::{
-    Keyset, Settings, convert,
+    Keyset, Settings,
+    auth::{self, Gate, Need, Standing},
+    convert,
     error::{Denied, Refusal},
+    grants::Grants,
+    groups::Groups,
     route::Endpoint,
+    signature::Signed,
+    token::TokenKey,
     wire::Query,
 };
-use model::{ChannelName, Clock, TICKS_PER_SECOND, UserId};
-use service::{Access, Caller, Channels, Rights, Topic};
+use model::{Channel, ChannelName, Clock, TICKS_PER_SECOND, UserId};
+use service::{Access, Caller, Channels, Rule};
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 /// What the dialect stands on.
 pub struct Dialect {
@@ -17,17 +24,18 @@ pub struct Dialect {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The keysets, by subscribe key.
-    pub keysets: foldhash::HashMap<String, Tenant>,
+    pub tenants: foldhash::HashMap<String, Tenant>,
     /// The bounds.
     pub settings: Settings,
 }
 
-/// A keyset, and what everybody may do with it where rights are not asked for.
+/// A keyset with what belongs to it.
 pub struct Tenant {
-    /// As configured.
-    pub keyset: Keyset,
-    /// Everything on the channels that the dialect sees.
-    pub open: Arc<Access>,
+    keyset: Keyset,
+    open: Arc<Access>,
+    gate: Gate,
+    grants: OnceCell<Arc<Grants>>,
+    groups: OnceCell<Arc<Groups>>,
 }
 
 /// A request of a known keyset.
@@ -38,12 +46,33 @@ pub struct Call<'a> {
     pub settings: &'a Settings,
     /// Whose keys were used.
     pub keyset: &'a Keyset,
+    /// What was granted and revoked.
+    pub grants: &'a Arc<Grants>,
     /// The parameters.
     pub query: &'a Query<'a>,
     /// Who says to be calling.
     pub user: Option<UserId>,
-    access: Arc<Access>,
+    /// What the caller may do.
+    pub standing: Standing,
+    tenant: &'a Tenant,
     dialect: &'a Dialect,
+}
+
+impl Tenant {
+    /// A keyset. Where rights are not asked for, all that the dialect sees is open.
+    pub fn new(keyset: Keyset) -> Tenant {
+        let rights = [Need::Read, Need::Write, Need::Delete, Need::Manage]
+            .into_iter()
+            .fold(service::Rights::NONE, |rights, need| rights | need.rights());
+        let open = Access::new(keyset.scopes.iter().map(|scope| Rule { scope: scope.clone(), rights }));
+        Tenant {
+            gate: Gate::new(&keyset),
+            open: Arc::new(open),
+            keyset,
+            grants: OnceCell::new(),
+            groups: OnceCell::new(),
+        }
+    }
 }
 
 impl Dialect {
@@ -52,24 +81,45 @@ impl Dialect {
         self.clock.now_ticks().max(self.channels.frontier().timetoken())
     }
 
-    /// The server's time in Unix seconds.
-    pub fn now_seconds(&self) -> u64 {
+    fn now_seconds(&self) -> u64 {
         self.clock.now_ticks() / TICKS_PER_SECOND
     }
 
-    /// Finds the keyset of a call and says who calls.
-    pub fn call<'a>(&'a self, endpoint: &Endpoint, query: &'a Query<'a>) -> Result<Call<'a>, Refusal> {
-        let key = endpoint.key().unwrap_or_default();
-        let tenant = self.keysets.get(key).ok_or(Refusal::SubscribeKey)?;
+    /// Finds the keyset of a call, says who calls and what it may do.
+    pub async fn call<'a>(&'a self, endpoint: &Endpoint, signed: Signed<'a>) -> Result<Call<'a>, Refusal> {
+        let tenant = self.tenants.get(endpoint.key().unwrap_or_default()).ok_or(Refusal::SubscribeKey)?;
+        let keyset = &tenant.keyset;
+        let load = || async { Grants::load(&self.channels, &keyset.app).await.map(Arc::new) };
+        let grants = tenant.grants.get_or_try_init(load).await?;
+        let now = self.now_seconds();
+        if endpoint.is_for_administrators() {
+            auth::administrator(keyset, signed, now)?;
+        }
+        let standing =
+            if endpoint.is_free() { Standing::Key(None) } else { tenant.gate.standing(keyset, grants, signed, now)? };
+        let user = convert::user(signed.query.get("uuid"), standing.is_proof_of_user(keyset))?;
         Ok(Call {
             channels: &self.channels,
             settings: &self.settings,
-            keyset: &tenant.keyset,
-            query,
-            user: convert::user(query.get("uuid"), false)?,
-            access: tenant.open.clone(),
+            keyset,
+            grants,
+            query: signed.query,
+            user,
+            standing,
+            tenant,
             dialect: self,
         })
+    }
+}
+
+impl Standing {
+    /// Whether it proves who calls: a signature, or a token for one user.
+    fn is_proof_of_user(&self, keyset: &Keyset) -> bool {
+        match self {
+            Standing::Everything => keyset.access_manager,
+            Standing::Token(permissions) => permissions.user.is_some(),
+            Standing::Key(_) => false,
+        }
     }
 }
 
@@ -79,36 +129,73 @@ impl Call<'_> {
         self.dialect.now()
     }
 
-    /// The caller for the service, if it has these rights on all of these channels; the refusal names those that it
-    /// lacks.
-    pub fn caller(&self, rights: Rights, names: &[&ChannelName]) -> Result<Caller, Refusal> {
-        let denied: Vec<String> =
-            names.iter().filter(|name| !self.access.allows(name, rights)).map(ToString::to_string).collect();
-        self.permitted(denied)
+    /// Unix seconds.
+    pub fn now_seconds(&self) -> u64 {
+        self.dialect.now_seconds()
     }
 
-    /// The caller for a subscription, if it may read everything that it subscribes to.
-    pub fn subscriber(&self, topics: &[Topic]) -> Result<Caller, Refusal> {
-        let rights = Rights::READ | Rights::HISTORY;
-        let allowed = |topic: &Topic| match topic {
-            Topic::Channel(name) => self.access.allows(name, rights),
-            Topic::Pattern(pattern) => self.access.allows_prefix(pattern.prefix(), rights),
+    /// What the keyset's tokens are sealed with.
+    pub fn token_key(&self) -> &TokenKey {
+        self.tenant.gate.key()
+    }
+
+    /// A channel of the keyset's app.
+    pub fn channel(&self, name: ChannelName) -> Channel {
+        Channel { app: self.keyset.app.clone(), name }
+    }
+
+    /// The caller for the service, if it has what it needs on all of these channels; the refusal names those where it
+    /// lacks it. What was granted is checked here, by the names that the call used; the service holds every caller to
+    /// the channels that the dialect sees.
+    pub fn caller(&self, need: Need, names: &[&ChannelName]) -> Result<Caller, Refusal> {
+        let denied = names.iter().map(|name| name.to_string()).filter(|name| !self.may(need, name)).collect();
+        forbid(denied, Vec::new())?;
+        Ok(self.permitted())
+    }
+
+    /// The caller for a subscription by these names.
+    pub fn subscriber(&self, names: &[&str], groups: &[&str]) -> Result<Caller, Refusal> {
+        let denied = names.iter().filter(|name| !self.may(Need::Read, name)).map(ToString::to_string).collect();
+        let denied_groups = groups.iter().filter(|name| !self.may_group(Need::Read, name));
+        forbid(denied, denied_groups.map(ToString::to_string).collect())?;
+        Ok(self.permitted())
+    }
+
+    /// Whether the caller has what it needs on a channel, by the name that it was called.
+    pub fn may(&self, need: Need, name: &str) -> bool {
+        let bits = match &self.standing {
+            Standing::Everything => return true,
+            Standing::Token(permissions) => permissions.channel(name),
+            Standing::Key(auth) => self.grants.channel(name, auth.as_deref(), self.now_seconds()),
         };
-        let denied: Vec<String> = topics.iter().filter(|topic| !allowed(topic)).map(name_of).collect();
-        self.permitted(denied)
+        bits & need.bit() != 0
     }
 
-    fn permitted(&self, denied: Vec<String>) -> Result<Caller, Refusal> {
-        if !denied.is_empty() {
-            return Err(Refusal::Forbidden(Denied { channels: denied, groups: Vec::new() }));
-        }
-        Ok(Caller { app: self.keyset.app.clone(), user: self.user.clone(), access: self.access.clone() })
+    /// The same for a channel group.
+    pub fn may_group(&self, need: Need, name: &str) -> bool {
+        let bits = match &self.standing {
+            Standing::Everything => return true,
+            Standing::Token(permissions) => permissions.group(name),
+            Standing::Key(auth) => self.grants.group(name, auth.as_deref(), self.now_seconds()),
+        };
+        bits & need.bit() != 0
+    }
+
+    fn permitted(&self) -> Caller {
+        Caller { app: self.keyset.app.clone(), user: self.user.clone(), access: self.tenant.open.clone() }
+    }
+
+    /// The channel groups of the keyset.
+    pub async fn groups(&self) -> Result<&Arc<Groups>, Refusal> {
+        let load = || async { Groups::load(self.channels, &self.keyset.app).await.map(Arc::new) };
+        Ok(self.tenant.groups.get_or_try_init(load).await?)
     }
 }
 
-fn name_of(topic: &Topic) -> String {
-    match topic {
-        Topic::Channel(name) => name.to_string(),
-        Topic::Pattern(pattern) => pattern.to_string(),
+/// §11.6: names what is denied.
+pub fn forbid(channels: Vec<String>, groups: Vec<String>) -> Result<(), Refusal> {
+    if channels.is_empty() && groups.is_empty() {
+        return Ok(());
     }
+    Err(Refusal::Forbidden(Denied { channels, groups }))
 }

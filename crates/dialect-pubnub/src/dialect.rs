@@ -1,11 +1,12 @@
 //! The door: every request of the dialect comes in here, is read, done and answered.
 
 use crate::{
-    Keyset, Settings,
+    Keyset, Settings, access,
     call::{Call, Dialect, Tenant},
     error::Refusal,
-    history, limits, publish,
-    route::{self, Endpoint},
+    groups, history, limits, publish,
+    route::{self, Endpoint, PresenceCall},
+    signature::Signed,
     subscribe,
     wire::{Callback, Query, Reply, inflate},
 };
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use edge::body::{BodyError, Bounds};
 use http::{Method, request::Parts};
 use model::{Clock, Error, ErrorKind, Result};
-use service::{Access, Channels, Rights, Rule};
+use service::Channels;
 use std::sync::Arc;
 
 /// The heads of all paths of `protocols/pubnub.md`.
@@ -43,23 +44,16 @@ const PATHS: [&str; 14] = [
 
 /// The routes of the dialect. Two keysets with one subscribe key are refused.
 pub fn router(channels: Channels, clock: Arc<dyn Clock>, keysets: Vec<Keyset>, settings: Settings) -> Result<Router> {
-    let mut by_key = foldhash::HashMap::default();
+    let mut tenants = foldhash::HashMap::default();
     for keyset in keysets {
         let key = keyset.subscribe_key.clone();
-        let open = Arc::new(open_access(&keyset));
-        if by_key.insert(key.clone(), Tenant { keyset, open }).is_some() {
+        if tenants.insert(key.clone(), Tenant::new(keyset)).is_some() {
             return Err(Error::invalid(format!("two apps have the subscribe key {key:?}")));
         }
     }
-    let dialect = Arc::new(Dialect { channels, clock, keysets: by_key, settings });
+    let dialect = Arc::new(Dialect { channels, clock, tenants, settings });
     let routes = PATHS.into_iter().fold(Router::new(), |routes, path| routes.route(path, any(answer)));
     Ok(routes.with_state(dialect))
-}
-
-/// What everybody may do on a keyset without Access Manager.
-fn open_access(keyset: &Keyset) -> Access {
-    let rights = Rights::READ | Rights::WRITE | Rights::DELETE | Rights::MANAGE | Rights::HISTORY;
-    Access::new(keyset.scopes.iter().map(|scope| Rule { scope: scope.clone(), rights }))
 }
 
 async fn answer(State(dialect): State<Arc<Dialect>>, request: axum::extract::Request) -> Response {
@@ -77,7 +71,7 @@ async fn answer(State(dialect): State<Arc<Dialect>>, request: axum::extract::Req
     };
     let service = endpoint.service();
     let callback = endpoint.callback(&query);
-    match perform(&dialect, endpoint, &query, &parts.method, body, &callback).await {
+    match perform(&dialect, endpoint, &query, &parts, body, &callback).await {
         Ok(response) => response,
         Err(refusal) => refuse(refusal, service, &callback),
     }
@@ -102,19 +96,20 @@ async fn perform(
     dialect: &Dialect,
     endpoint: Endpoint,
     query: &Query<'_>,
-    method: &Method,
+    head: &Parts,
     body: Body,
     callback: &Callback,
 ) -> std::result::Result<Response, Refusal> {
     if let Endpoint::Time { .. } = endpoint {
         return Ok(Reply::ok(callback.wrap(time(dialect.now()))).into_response());
     }
-    let body = read_body(dialect, &endpoint, method, body).await?;
-    let call = dialect.call(&endpoint, query)?;
+    let body = read_body(dialect, &endpoint, &head.method, body).await?;
+    let signed = Signed { method: &head.method, path: head.uri.path(), query, body: &body };
+    let call = dialect.call(&endpoint, signed).await?;
     if let Endpoint::Subscribe { channels, .. } = &endpoint {
         return subscribe::subscribe(&call, channels, callback).await;
     }
-    let json = operate(&call, endpoint, body).await?;
+    let json = operate(&call, endpoint, body.clone()).await?;
     Ok(Reply::ok(callback.wrap(json)).into_response())
 }
 
@@ -124,6 +119,11 @@ async fn operate(call: &Call<'_>, endpoint: Endpoint, body: Bytes) -> std::resul
         Endpoint::History { channel, .. } => history::history(call, &channel).await,
         Endpoint::Fetch { channels, .. } => history::fetch(call, &channels).await,
         Endpoint::Count { channels, .. } => history::count(call, &channels).await,
+        Endpoint::Grant { .. } => access::grant(call, &body),
+        Endpoint::Revoke { token, .. } => access::revoke(call, &token).await,
+        Endpoint::LegacyGrant { .. } => access::legacy_grant(call).await,
+        Endpoint::LegacyAudit { .. } => access::legacy_audit(call),
+        Endpoint::Groups { call: group, .. } => groups::groups(call, group).await,
         _ => Err(Refusal::UnknownPath),
     }
 }
@@ -151,6 +151,23 @@ async fn read_body(
 }
 
 impl Endpoint {
+    /// Whether only the secret key may do it (§11).
+    pub fn is_for_administrators(&self) -> bool {
+        matches!(
+            self,
+            Endpoint::Grant { .. }
+                | Endpoint::Revoke { .. }
+                | Endpoint::LegacyGrant { .. }
+                | Endpoint::LegacyAudit { .. }
+        )
+    }
+
+    /// Whether anybody may do it, whatever was granted (§11.6).
+    pub fn is_free(&self) -> bool {
+        let free = |call: &PresenceCall| matches!(call, PresenceCall::Leave { .. } | PresenceCall::WhereNow { .. });
+        matches!(self, Endpoint::Presence { call, .. } if free(call))
+    }
+
     /// The function that the client wants called with the answer.
     fn callback(&self, query: &Query) -> Callback {
         match self {

@@ -46,6 +46,8 @@ pub enum Refusal {
     Proof(Proof),
     /// An access call that cannot be done.
     Grant(GrantFault),
+    /// An older grant to auth keys without a resource.
+    AuthOnly,
     /// A message action that cannot be done.
     Action(ActionFault),
     /// A name in a channel group call holds a reserved character.
@@ -177,6 +179,7 @@ impl Refusal {
             | Refusal::SubscribeKey
             | Refusal::WildcardTooDeep
             | Refusal::Grant(_)
+            | Refusal::AuthOnly
             | Refusal::Action(_)
             | Refusal::ReservedCharacter
             | Refusal::GroupFull => StatusCode::BAD_REQUEST,
@@ -212,6 +215,7 @@ impl Refusal {
             Refusal::Forbidden(_) => "Forbidden".into(),
             Refusal::Proof(proof) => proof.message().into(),
             Refusal::Grant(fault) => fault.message.into(),
+            Refusal::AuthOnly => "Auth-only grants are reserved for future use".into(),
             Refusal::Action(fault) => fault.message().into(),
             Refusal::ReservedCharacter => "Reserved character in input parameters.".into(),
             Refusal::GroupFull => "Maximum channel count exceeded.".into(),

@@ -3,6 +3,7 @@
 mod render;
 
 use crate::{
+    auth::Need,
     call::Call,
     convert,
     error::Refusal,
@@ -13,7 +14,7 @@ use crate::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use model::{Channel, Message, Order, Span};
 use render::Fields;
-use service::{Caller, History, Query, Reach, Rights};
+use service::{Caller, History, Query, Reach};
 use std::sync::Arc;
 
 /// §6: one channel, always in ascending order.
@@ -23,7 +24,7 @@ pub async fn history(call: &Call<'_>, channel: &str) -> Result<Vec<u8>, Refusal>
     let (span, order) = selection::history(bounds(call)?, call.query.flag("reverse", false));
     let fields = render::ListFields::of(call.query);
     let channel = call.channel(convert::channel(channel)?);
-    let caller = call.caller(Rights::HISTORY, &[&channel.name])?;
+    let caller = call.caller(Need::Read, &[&channel.name])?;
     let read = read(call, &caller, &channel, span, order, limit).await?;
     Ok(render::list(read.messages().map(|message| &**message), &fields))
 }
@@ -36,7 +37,7 @@ pub async fn fetch(call: &Call<'_>, list: &str) -> Result<Vec<u8>, Refusal> {
     let most = if several { call.settings.fetch_messages } else { call.settings.history_messages };
     let limit = limit(call, "max", most, most)?;
     let (span, order) = selection::history(bounds(call)?, call.query.flag("reverse", false));
-    let caller = call.caller(Rights::HISTORY, &channels.iter().map(|channel| &channel.name).collect::<Vec<_>>())?;
+    let caller = call.caller(Need::Read, &channels.iter().map(|channel| &channel.name).collect::<Vec<_>>())?;
     let fields = Fields::of(call.query);
     let encode = call.query.flag("encode_channels", true);
 
@@ -71,7 +72,7 @@ pub async fn count(call: &Call<'_>, list: &str) -> Result<Vec<u8>, Refusal> {
     }
     let tokens = count_tokens(call, names.len())?;
     let channels = channels(call, &names)?;
-    let caller = call.caller(Rights::HISTORY, &channels.iter().map(|channel| &channel.name).collect::<Vec<_>>())?;
+    let caller = call.caller(Need::Read, &channels.iter().map(|channel| &channel.name).collect::<Vec<_>>())?;
     let counts: Vec<_> = channels
         .iter()
         .zip(tokens)

@@ -5,11 +5,15 @@
 //! A request goes `dialect` (read, answer) → `route` (which call) → `call` (which keyset, who) → one of the operations
 //! (`publish`, `history`, `subscribe`), which parse, call the service once and render.
 
+mod access;
+mod auth;
 mod call;
 mod convert;
 mod dialect;
 mod error;
 mod filter;
+mod grants;
+mod groups;
 mod history;
 mod limits;
 mod publish;

@@ -44,3 +44,24 @@ pub const GRANT_META_DEPTH: usize = 8;
 pub const SIGNATURE_SECONDS: u64 = 60;
 /// The longest life of a granted token in minutes (§11.2).
 pub const TOKEN_MINUTES: u64 = 43_200;
+/// Tokens whose permissions are kept ready; when there are more, all are forgotten.
+pub const TOKENS_REMEMBERED: usize = 4_096;
+/// Revoked tokens of one keyset that have not ended yet.
+pub const REVOCATIONS: usize = 100_000;
+/// Older grants of one keyset (§11.5).
+pub const GRANTS: usize = 100_000;
+/// Names of one kind in one older grant.
+pub const GRANT_NAMES: usize = 200;
+/// Bytes of a name in an older grant.
+pub const GRANT_NAME_BYTES: usize = 512;
+/// Bytes of an auth key of an older grant.
+pub const AUTH_BYTES: usize = 256;
+
+/// Channels of one channel group (§9).
+pub const GROUP_CHANNELS: usize = 2_000;
+/// Memberships of channels in the groups of one keyset.
+pub const GROUP_MEMBERS: usize = 500_000;
+/// Channels added or removed by one call.
+pub const GROUP_CHANGES: usize = 500;
+/// Bytes of a group's name.
+pub const GROUP_NAME_BYTES: usize = 256;

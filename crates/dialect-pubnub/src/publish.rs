@@ -1,6 +1,7 @@
 //! Publish, fire, signal and the announcement of a file (`protocols/pubnub.md` §4).
 
 use crate::{
+    auth::Need,
     call::Call,
     convert::{self, Extras, Own},
     error::Refusal,
@@ -9,9 +10,9 @@ use crate::{
     wire::json,
 };
 use bytes::Bytes;
-use model::{Channel, Kind};
+use model::Kind;
 use serde_json::value::RawValue;
-use service::{Draft, Rights};
+use service::Draft;
 
 /// Publishes, and answers with the timetoken.
 pub async fn publish(call: &Call<'_>, publish: Publish, body: Bytes) -> Result<Vec<u8>, Refusal> {
@@ -21,7 +22,7 @@ pub async fn publish(call: &Call<'_>, publish: Publish, body: Bytes) -> Result<V
     let text = publish.message.map_or(body, Bytes::from);
     let draft = draft(call, publish.what, &text)?;
     let channel = call.channel(convert::published_channel(&publish.channel)?);
-    let caller = call.caller(Rights::WRITE, &[&channel.name])?;
+    let caller = call.caller(Need::Write, &[&channel.name])?;
     let timetoken = if publish.what == Published::Signal {
         call.channels.signal(&caller, &channel, draft).await?.id.timetoken()
     } else if is_fire(call, &draft) {
@@ -86,11 +87,4 @@ fn sent(timetoken: u64) -> Vec<u8> {
     json::token(&mut out, timetoken);
     out.push(b']');
     out
-}
-
-impl Call<'_> {
-    /// A channel of the keyset's app.
-    pub fn channel(&self, name: model::ChannelName) -> Channel {
-        Channel { app: self.keyset.app.clone(), name }
-    }
 }

@@ -7,6 +7,8 @@
 
 mod entries;
 mod envelope;
+mod following;
+mod permit;
 
 use crate::{
     call::Call,
@@ -20,13 +22,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use entries::{Entries, Entry};
+use entries::Wanted;
 use envelope::Answer;
+use following::{Following, Watched};
 use futures_util::{future::FutureExt, stream};
 use http::header;
 use model::{Change, Id, Message};
+use permit::Permit;
 use serde_json::value::RawValue;
-use service::{Delivery, Item, Subscription};
+use service::{Delivery, Item};
 use std::{convert::Infallible, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
@@ -40,17 +44,18 @@ const FIRST: Id = Id::new(10_000_000_000_000_000, 0);
 /// that a held poll costs its memory and nothing else: no place among the requests being answered. It ends with its
 /// connection.
 pub async fn subscribe(call: &Call<'_>, channels: &str, callback: &Callback) -> Result<Response, Refusal> {
-    let Entries { topics, list } = Entries::parse(channels)?;
+    let wanted = Wanted::parse(channels, call.query.get("channel-group").unwrap_or_default())?;
     let filter = call.query.get("filter-expr").map(Filter::compile).transpose()?;
     let position = call.query.timetoken("tt")?.filter(|token| *token > 0).map(Id::last_at);
-    let caller = call.subscriber(&topics)?;
-    let subscription = call.channels.subscribe(&caller, topics, position).await?;
+    let caller = call.subscriber(&wanted.channels(), &wanted.groups())?;
+    let groups = if wanted.has_groups() { Some(Watched::new(call.groups().await?.clone())) } else { None };
+    let following = Following::start(call.channels.clone(), caller, wanted, groups, position).await?;
     let answer = Answer { key: call.keyset.subscribe_key.as_str().into(), callback: callback.clone() };
     if position.is_none() {
-        return Ok(answer.write(subscription.cursor().max(FIRST), &[], &[]).into_response());
+        return Ok(answer.write(following.cursor().max(FIRST), &[], &[]).into_response());
     }
-    let (most, hold) = (call.settings.subscribe_messages, call.settings.hold);
-    let poll = Poll { subscription, entries: list, filter, answer, most, hold };
+    let (permit, hold) = Permit::of(call);
+    let poll = Poll { following, filter, answer, permit, most: call.settings.subscribe_messages, hold };
     let mut poll = Box::pin(poll.run());
     match poll.as_mut().now_or_never() {
         Some(Ended { failure: Some(error), .. }) => Err(error.into()),
@@ -71,10 +76,10 @@ fn held(poll: impl Future<Output = Ended> + Send + 'static) -> Response {
 
 /// A subscribe that waits.
 struct Poll {
-    subscription: Subscription,
-    entries: Vec<Entry>,
+    following: Following,
     filter: Option<Filter>,
     answer: Answer,
+    permit: Permit,
     most: usize,
     hold: Duration,
 }
@@ -88,20 +93,26 @@ struct Ended {
 impl Poll {
     async fn run(mut self) -> Ended {
         let deadline = Instant::now() + self.hold;
-        loop {
-            let (cursor, chosen, failure) = match timeout_at(deadline, self.subscription.next()).await {
-                Ok(Ok(delivery)) => {
-                    let (cursor, chosen) = self.choose(delivery);
-                    if chosen.is_empty() {
-                        continue;
-                    }
-                    (cursor, chosen, None)
+        let (cursor, chosen, failure) = loop {
+            let next = async {
+                tokio::select! {
+                    biased;
+                    () = self.permit.ended() => None,
+                    delivery = self.following.next() => Some(delivery),
                 }
-                Ok(Err(error)) => (self.subscription.cursor(), Vec::new(), Some(error)),
-                Err(_held_long_enough) => (self.subscription.cursor(), Vec::new(), None),
             };
-            return Ended { reply: self.answer.write(cursor, &self.entries, &chosen), failure };
-        }
+            match timeout_at(deadline, next).await {
+                Ok(Some(Ok(delivery))) => {
+                    let (cursor, chosen) = self.choose(delivery);
+                    if !chosen.is_empty() {
+                        break (cursor, chosen, None);
+                    }
+                }
+                Ok(Some(Err(error))) => break (self.following.cursor(), Vec::new(), Some(error)),
+                Ok(None) | Err(_) => break (self.following.cursor(), Vec::new(), None),
+            }
+        };
+        Ended { reply: self.answer.write(cursor, self.following.entries(), &chosen), failure }
     }
 
     /// What of a delivery goes into the answer, and how far the answer then reaches: never between equal ticks.
@@ -124,7 +135,7 @@ impl Poll {
 
     fn wants(&self, item: &Item) -> bool {
         let Change::Channel(change) = &*item.change else { return false };
-        let Some(entry) = self.entries.get(item.topic) else { return false };
+        let Some(entry) = self.following.entries().get(item.topic) else { return false };
         match change.what.message() {
             Some(message) => entry.messages && self.passes(message),
             None => false,

@@ -68,8 +68,9 @@ for (const [query, expected] of ROWS) {
 
 test('the ends of an answer are its first and last message', async () => {
   const answer = await client.history({ channel, count: 3 });
-  assert.equal(String(answer.startTimeToken).slice(0, 16), tokens[2].slice(0, 16));
-  assert.equal(String(answer.endTimeToken).slice(0, 16), tokens[4].slice(0, 16));
+  // Bare integers of 17 digits: this client rounds them.
+  assert.equal(answer.startTimeToken, Number(tokens[2]));
+  assert.equal(answer.endTimeToken, Number(tokens[4]));
   const nothing = await client.history({ channel: freshChannel(), count: 3 });
   assert.deepEqual([nothing.messages, nothing.startTimeToken, nothing.endTimeToken], [[], 0, 0]);
 });
