@@ -24,15 +24,18 @@ pub use settings::{HistoryCap, RoomHistory, RoomPattern, Settings, Waits, channe
 use axum::{
     Router,
     extract::{State, WebSocketUpgrade},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::any,
 };
 use edge::CancellationToken;
-use model::Clock;
+use error::Refusal;
+use model::{Clock, Error};
 use service::Channels;
+use session::Directory;
 use settings::Served;
 use socket::Door;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// These channels on one socket address and under their REST paths. When `stop` is cancelled, sockets are dropped
 /// without a close frame, so that clients come back to the next program.
@@ -44,14 +47,20 @@ pub fn router(
     stop: CancellationToken,
 ) -> Router {
     let served = settings.into_iter().map(|settings| Arc::new(Served::new(settings, clock.clone())));
-    let directory = served.map(|served| (served.settings.channel.clone(), served)).collect();
-    let door = Arc::new(Door { channels, directory: Arc::new(directory), clock, waits, stop });
+    let directory: Directory = served.map(|served| (served.settings.channel.clone(), served)).collect();
+    // A socket belongs to no channel before its handshake, so there is a bound for all of them, too.
+    let places = directory.values().map(|served| served.settings.connections).sum::<usize>();
+    let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+    let door = Arc::new(Door { channels, directory: Arc::new(directory), places, clock, waits, stop });
     let socket = Router::new().route("/v3/websocket", any(upgrade)).with_state(door.clone());
     door.directory.values().fold(socket, |router, served| router.merge(rest::router(&door, served)))
 }
 
 /// Any origin may connect; no extension is offered back, so frames are never compressed.
 async fn upgrade(State(door): State<Arc<Door>>, upgrade: WebSocketUpgrade) -> Response {
+    let Ok(place) = door.places.clone().try_acquire_owned() else {
+        return Refusal(Error::unavailable("too many connections")).into_response();
+    };
     let largest = door.directory.values().map(|served| served.settings.message_bytes).max().unwrap_or_default();
     let frame = largest + limits::ENVELOPE_BYTES;
     upgrade
@@ -59,5 +68,8 @@ async fn upgrade(State(door): State<Arc<Door>>, upgrade: WebSocketUpgrade) -> Re
         .write_buffer_size(limits::SOCKET_WRITE_BUFFER)
         .max_message_size(frame)
         .max_frame_size(frame)
-        .on_upgrade(move |socket| socket::serve(door, socket))
+        .on_upgrade(async move |socket| {
+            socket::serve(door, socket).await;
+            drop(place);
+        })
 }

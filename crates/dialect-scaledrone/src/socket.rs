@@ -14,7 +14,10 @@ use futures_util::{FutureExt, SinkExt, future::BoxFuture};
 use model::{Clock, Result};
 use service::{Channels, Published, Subscription};
 use std::{future::pending, sync::Arc};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, Interval, MissedTickBehavior, interval_at, timeout},
+};
 
 /// A code after which no client comes back by itself (`protocols/scaledrone.md` §9).
 const POLICY_VIOLATION: u16 = 1008;
@@ -27,6 +30,8 @@ pub struct Door {
     pub channels: Channels,
     /// Who may be shaken hands with.
     pub directory: Arc<Directory>,
+    /// One for each socket that may be open.
+    pub places: Arc<Semaphore>,
     /// Tells whether tokens have expired.
     pub clock: Arc<dyn Clock>,
     /// How long sockets wait for their clients.

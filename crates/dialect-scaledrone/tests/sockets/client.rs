@@ -38,6 +38,11 @@ pub enum Came {
 impl Client {
     /// Upgrades a connection, with further headers.
     pub async fn open(address: SocketAddr, headers: &str) -> Client {
+        Client::try_open(address, headers).await.unwrap_or_else(|head| panic!("refused: {head}"))
+    }
+
+    /// The same, or the head of the refusal.
+    pub async fn try_open(address: SocketAddr, headers: &str) -> Result<Client, String> {
         let mut stream = TcpStream::connect(address).await.expect("it listens");
         let request = format!(
             "GET /v3/websocket HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -50,8 +55,7 @@ impl Client {
             head.push(byte);
         }
         let head = String::from_utf8(head).expect("text");
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        Client { stream, head }
+        if head.starts_with("HTTP/1.1 101 ") { Ok(Client { stream, head }) } else { Err(head) }
     }
 
     /// Connects and shakes hands; the connection with its client id.

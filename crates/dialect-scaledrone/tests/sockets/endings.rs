@@ -1,8 +1,8 @@
 //! How connections end: by the client, by the server, by nobody at all.
 
 use crate::{
-    client::{CLOSE, Came, Client, PING, PONG, TEXT},
-    house::House,
+    client::{CLOSE, Came, Client, PATIENCE, PING, PONG, TEXT},
+    house::{CONNECTIONS, House},
 };
 use dialect_scaledrone::Waits;
 use std::time::{Duration, Instant};
@@ -92,4 +92,39 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_delays_nobody() {
         }
     }
     while slow.next().await != Came::End {}
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_refused_at_once_and_its_place_is_free_again() {
+    let house = House::new().await;
+    let mut connected = Vec::new();
+    for _ in 0..CONNECTIONS {
+        connected.push(house.connect().await);
+    }
+    let mut refused = Client::open(house.address, "").await;
+    refused.send("{\"type\":\"handshake\",\"channel\":\"open\",\"callback\":0}").await;
+    assert_eq!(refused.text().await, "{\"callback\":0,\"error\":\"connection limit exceeded\"}");
+    assert!(matches!(refused.next().await, Came::Frame(CLOSE, _)));
+
+    // Sockets that say nothing are of no channel yet; there is a bound for those of all channels together.
+    let mut silent = Vec::new();
+    let refusal = loop {
+        match Client::try_open(house.address, "").await {
+            Ok(client) => silent.push(client),
+            Err(refusal) => break refusal,
+        }
+        assert!(silent.len() <= CONNECTIONS);
+    };
+    assert!(refusal.starts_with("HTTP/1.1 503 "), "{refusal}");
+
+    for mut leaving in [connected.remove(0), silent.remove(0)] {
+        leaving.send_kind(CLOSE, b"").await;
+        while leaving.next().await != Came::End {}
+    }
+    let again = async {
+        while Client::try_open(house.address, "").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.expect("a place that was left is free again");
 }

@@ -8,6 +8,9 @@ use service::{Caller, Channels, Parts};
 use std::{net::SocketAddr, sync::Arc};
 use testkit::{ManualClock, MemoryStore};
 
+/// Connections that each of its channels takes.
+pub const CONNECTIONS: usize = 12;
+
 /// A server with the channels `open` and `guarded` of one app.
 pub struct House {
     pub address: SocketAddr,
@@ -27,6 +30,7 @@ impl House {
         let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
         let stop = CancellationToken::new();
         let settings = ["open", "guarded"].map(|channel| Settings {
+            connections: CONNECTIONS,
             require_auth: channel == "guarded",
             history: Some(HistoryCap::default()),
             ..Settings::new(app(), channel, Some(Secret::new("s3cret")))
