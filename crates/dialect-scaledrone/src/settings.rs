@@ -214,3 +214,40 @@ impl Served {
         UserId::new(Origin::Scaledrone, client_id, verified).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::ManualClock;
+
+    #[test]
+    fn ids_that_begin_other_paths_are_refused() {
+        for good in ["demo", "Ch4nExample00001", "a-b_c"] {
+            assert_eq!(channel_id(good), Ok(good.to_owned()));
+        }
+        for bad in ["", "v1", "publish", "healthz", "a/b", "ä", "a.b", &"x".repeat(65)] {
+            assert!(channel_id(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_a_room_counts_and_the_token_narrows_it() {
+        let cap = |messages| Some(HistoryCap { messages, age: None });
+        let rule = |room: &str, history| RoomHistory { room: RoomPattern(room.to_owned()), history };
+        let settings = Settings {
+            history: cap(100),
+            rooms: vec![rule("feed-quiet", None), rule("feed-*", cap(500))],
+            ..Settings::new(AppId::new("a").unwrap(), "a", None)
+        };
+        let served = Served::new(settings, Arc::new(ManualClock::default()));
+        let allowed = |room: &str, history| {
+            let rights = permissions::Rights { history, ..permissions::Rights::ALL };
+            served.history_cap(&served.room(room).unwrap(), rights).map(|cap| cap.messages)
+        };
+        assert_eq!(allowed("lobby", u32::MAX), Some(100));
+        assert_eq!(allowed("feed-a", u32::MAX), Some(500));
+        assert_eq!(allowed("feed-quiet", u32::MAX), None);
+        assert_eq!(allowed("feed-a", 7), Some(7));
+        assert_eq!(allowed("feed-a", 0), None);
+    }
+}
