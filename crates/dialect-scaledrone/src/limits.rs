@@ -16,7 +16,7 @@ pub const ENVELOPE_BYTES: usize = 32 << 10;
 /// Bytes of a callback that is sent back.
 pub const CALLBACK_BYTES: usize = 256;
 /// Bytes of `client_data`, and of the `data` of a token: both are sent to every member of an observable room.
-pub const MEMBER_DATA_BYTES: usize = 2 << 10;
+pub const MEMBER_DATA_BYTES: usize = 8 << 10;
 /// Nesting of a message or of member data.
 pub const JSON_DEPTH: usize = 100;
 

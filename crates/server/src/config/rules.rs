@@ -26,9 +26,21 @@ pub(super) fn check(config: &Config, reader: &Reader<'_>) {
         unique_keys(app, reader);
         unique_users(app, reader);
         open_beside_guarded(app, reader);
+        history_beyond_a_page(app, config.service.page_messages, reader);
     }
     if !is_loopback(config.listen.ip()) {
         no_demo_secrets(config, reader);
+    }
+}
+
+/// A subscriber's history comes out of one page.
+fn history_beyond_a_page(app: &App, page_messages: u32, reader: &Reader<'_>) {
+    let Some(table) = &app.scaledrone else { return };
+    let caps = table.rooms.iter().filter_map(|rule| rule.history).chain(table.history);
+    if let Some(most) = caps.map(|cap| cap.messages).max().filter(|most| *most > page_messages) {
+        let text =
+            format!("app.scaledrone: a history of {most} messages is more than limits.page_messages = {page_messages}");
+        reader.mistake(table.line, text);
     }
 }
 

@@ -79,6 +79,19 @@ name = "a"
 }
 
 #[test]
+fn a_history_comes_out_of_one_page() {
+    let text = |page| {
+        format!(
+            "[limits]\npage_messages = {page}\n[[app]]\nname = \"a\"\n[app.scaledrone]\nchannel = \"c\"\nhistory = {{}}\n\
+             [[app.scaledrone.room]]\nname = \"long-*\"\nhistory = {{ messages = 500 }}\n"
+        )
+    };
+    assert!(read_text(&text(500)).is_ok());
+    let expected = "5: app.scaledrone: a history of 500 messages is more than limits.page_messages = 499";
+    assert_eq!(mistakes(&text(499)), [expected]);
+}
+
+#[test]
 fn open_and_guarded_dialects_may_have_channels_of_their_own() {
     let text = |open: &str, guarded: &str| {
         format!(
