@@ -3,8 +3,9 @@
 use std::{error::Error, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto/osmium.proto");
-    let schema = protox::compile([Path::new("proto/osmium.proto")], [Path::new("proto")])?;
+    println!("cargo:rerun-if-changed=proto");
+    let schema =
+        protox::compile([Path::new("proto/osmium.proto"), Path::new("proto/stored.proto")], [Path::new("proto")])?;
     prost_build::Config::new().compile_fds(schema)?;
     Ok(())
 }

@@ -9,9 +9,6 @@ use prost::{
     encoding::{WireType, decode_key, decode_varint, skip_field},
 };
 
-/// The largest frame that is taken (§1); a larger one closes the connection with 1009.
-pub const FRAME_BYTES: usize = 4 << 20;
-
 /// The field number of `ClientMessage.id`.
 const ID: u32 = 1;
 

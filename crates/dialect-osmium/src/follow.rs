@@ -1,0 +1,109 @@
+//! Updates: what happens in the chats of a realm, in commit order, to everyone connected who may see it, each with its
+//! own view of it (`protocols/osmium.md` §7).
+
+use crate::{
+    directory::{Chat, Directory},
+    ids, limits,
+    realm::Realm,
+    render::Spoken,
+    wire::{self, update},
+};
+use edge::CancellationToken;
+use model::{Change, ChannelChange, Error, ErrorKind, Id, Message, Result, What};
+use service::{Access, Caller, Item, Pattern, Topic};
+use std::sync::Arc;
+
+/// Follows a realm until `stop` is cancelled. One subscription serves all its connections.
+pub async fn follow(realm: Arc<Realm>, stop: CancellationToken) {
+    let mut cursor = None;
+    loop {
+        let ended = tokio::select! {
+            () = stop.cancelled() => return,
+            ended = follow_from(&realm, &mut cursor) => ended,
+        };
+        if let Err(error) = ended {
+            if error.kind == ErrorKind::Invalid {
+                // So far back cannot be followed any more: clients catch up from history.
+                cursor = None;
+            }
+            tracing::warn!(%error, app = %realm.settings.app, "following the chats of an Osmium realm; trying again");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(limits::FOLLOW_AGAIN) => {}
+            }
+        }
+    }
+}
+
+/// Follows until other channels have to be followed, or it fails. Goes on from `cursor`, where it was before.
+async fn follow_from(realm: &Realm, cursor: &mut Option<Id>) -> Result<()> {
+    let mut changes = realm.changes();
+    let topics = topics(&realm.directory());
+    let caller = Caller { app: realm.settings.app.clone(), user: None, access: Arc::new(Access::admin()) };
+    let mut subscription = realm.channels.subscribe(&caller, topics.clone(), *cursor).await?;
+    loop {
+        tokio::select! {
+            delivery = subscription.next() => {
+                for item in &delivery?.items {
+                    realm.tell_of_item(item).await?;
+                }
+            }
+            changed = changes.changed() => {
+                changed.map_err(Error::internal)?;
+                if self::topics(&realm.directory()) != topics {
+                    *cursor = Some(subscription.cursor());
+                    return Ok(());
+                }
+            }
+        }
+        *cursor = Some(subscription.cursor());
+    }
+}
+
+/// Everything that only this dialect reaches, and the channels with a name in the clear that hold messages of
+/// communities.
+fn topics(directory: &Directory) -> Vec<Topic> {
+    let mut named: Vec<_> = directory.aliases().cloned().collect();
+    named.sort_unstable();
+    let named = named.into_iter().map(Topic::Channel);
+    [Topic::Pattern(Pattern::unlisted())].into_iter().chain(named).collect()
+}
+
+impl Realm {
+    async fn tell_of_item(&self, item: &Item) -> Result<()> {
+        let Change::Channel(change) = &*item.change else { return Ok(()) };
+        for chat in self.directory().chats_in(&change.channel.name) {
+            self.tell_of_change(chat, change).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_of_change(&self, chat: Chat, change: &ChannelChange) -> Result<()> {
+        match &change.what {
+            What::Published { message, .. } => self.tell_of_new(chat, message).await,
+            // No history shows them, and no call could name them.
+            What::Unstored(_) | What::Signal(_) => Ok(()),
+        }
+    }
+
+    async fn tell_of_new(&self, chat: Chat, message: &Message) -> Result<()> {
+        let directory = self.directory();
+        let audience = self.audience(&directory, chat);
+        let Some(first) = audience.first() else { return Ok(()) };
+        let mut view = self.view(directory, chat, *first).await?;
+        let spoken = Spoken::new(message);
+        let author = view.author(message);
+        for user in audience {
+            view.viewer = user;
+            let created = wire::UpdateMessageCreated {
+                message: Some(view.message(&spoken)),
+                channel_unread_count: self.unread(user, chat, message.seq).await?,
+                author: Some(author.clone()),
+                client_id: spoken.stored.client_id.filter(|_| user == ids::author_number(message.author.as_ref())),
+            };
+            let update = wire::Update { update: Some(update::Update::MessageCreated(created)) };
+            self.seats.tell(user, &Arc::new(update));
+        }
+        Ok(())
+    }
+}
