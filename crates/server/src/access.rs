@@ -1,7 +1,8 @@
 //! Keys of the configuration to rights of the service.
 
-use crate::config::{App, Key, Right, Scaledrone};
+use crate::config::{App, Key, Osmium, OsmiumUser, Right, Scaledrone};
 use dialect_native as native;
+use dialect_osmium as osmium;
 use dialect_pubnub as pubnub;
 use dialect_scaledrone as scaledrone;
 use service::{Access, AccessWindow, Rights, Rule, Scope};
@@ -49,6 +50,33 @@ pub fn scaledrone_channels(apps: &[App]) -> Vec<scaledrone::Settings> {
         reconnect_within: table.reconnect_within,
     };
     served.map(settings).collect()
+}
+
+/// The realms that Osmium's clients reach, as that dialect takes them.
+pub fn osmium_realms(apps: &[App]) -> Vec<osmium::Settings> {
+    let served = apps.iter().filter_map(|app| Some((app, app.osmium.as_ref()?)));
+    let settings = |(app, table): (&App, &Osmium)| osmium::Settings {
+        app: app.name.clone(),
+        epoch_ms: table.epoch.map(|epoch| u64::try_from(epoch.as_millisecond()).unwrap_or(0)),
+        users: table.users.iter().map(osmium_user).collect(),
+        keys: app
+            .keys
+            .iter()
+            .map(|key| osmium::Key { secret: key.secret.value.clone(), access: access(key).into() })
+            .collect(),
+    };
+    served.map(settings).collect()
+}
+
+fn osmium_user(user: &OsmiumUser) -> osmium::ConfiguredUser {
+    osmium::ConfiguredUser {
+        id: user.id.value,
+        name: user.name.clone(),
+        token: user.token.value.clone(),
+        email: user.email.as_ref().map(|email| email.value.clone()),
+        password: user.password.as_ref().map(|password| password.value.clone()),
+        bot: user.bot,
+    }
 }
 
 fn key(key: &Key) -> native::Key {

@@ -17,8 +17,9 @@ pub fn banner(config: &Config, address: SocketAddr) -> String {
     for app in &config.apps {
         let pubnub = app.pubnub.as_ref().map_or("", |_| "; PubNub");
         let scaledrone = app.scaledrone.as_ref().map_or("", |_| "; Scaledrone");
+        let osmium = app.osmium.as_ref().map_or("", |_| "; Osmium");
         let keys = counted(app.keys.len(), "key");
-        let _ = writeln!(text, "  app    {}: native API, {keys}{pubnub}{scaledrone}", app.name);
+        let _ = writeln!(text, "  app    {}: native API, {keys}{pubnub}{scaledrone}{osmium}", app.name);
     }
     if let Some(app) = config.apps.first() {
         let _ = write!(text, "\nTry it:\n{}", example(app, address));
@@ -46,7 +47,7 @@ pub fn overview(config: &Config) -> String {
         for (index, key) in app.keys.iter().enumerate() {
             let _ = writeln!(text, "  native API, key {}: {}", index + 1, key_in_words(key));
         }
-        for line in [pubnub(app), scaledrone(app)].into_iter().flatten() {
+        for line in [pubnub(app), scaledrone(app), osmium(app)].into_iter().flatten() {
             let _ = writeln!(text, "  {line}");
         }
         for line in vendors(app) {
@@ -115,11 +116,13 @@ fn vendors(app: &App) -> Vec<String> {
         let rest = table.customer_key.as_ref().map_or("off".to_owned(), |key| format!("for customer {key}"));
         format!("Agora project {}, tokens {}, REST API {rest}", table.app_id, on(table.require_auth))
     });
-    let osmium = app.osmium.as_ref().map(|table| {
-        let epoch = table.epoch.map_or("2025-01-01T00:00:00Z".to_owned(), |epoch| epoch.to_string());
-        format!("Osmium realm with {}, ids from {epoch}", counted(table.users.len(), "user"))
-    });
-    [agora, osmium].into_iter().flatten().collect()
+    agora.into_iter().collect()
+}
+
+fn osmium(app: &App) -> Option<String> {
+    let table = app.osmium.as_ref()?;
+    let epoch = table.epoch.map_or("2025-01-01T00:00:00Z unless kept otherwise".to_owned(), |epoch| epoch.to_string());
+    Some(format!("Osmium realm with {} given here, ids from {epoch}", counted(table.users.len(), "user")))
 }
 
 fn scope(scope: &Scope) -> String {

@@ -56,7 +56,7 @@ async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyho
     let metrics = edge::Metrics::register(&mut registry);
     channels.register_metrics(&mut registry);
     storage.register_metrics(&mut registry);
-    let router = router(&config, &channels, clock, registry, &stop)?;
+    let router = router(&config, &channels, clock, registry, &stop).await?;
 
     print_banner(&config, &listener)?;
     let ended = edge::serve(listener, router, config.edge.clone(), metrics, stop).await;
@@ -70,7 +70,7 @@ async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyho
     Ok(())
 }
 
-fn router(
+async fn router(
     config: &Config,
     channels: &Channels,
     clock: Arc<dyn Clock>,
@@ -83,14 +83,17 @@ fn router(
     let limits = dialect_pubnub::Settings::default();
     let pubnub = dialect_pubnub::router(channels.clone(), clock.clone(), keysets, limits)?;
     let scaledrone = access::scaledrone_channels(&config.apps);
-    let scaledrone = dialect_scaledrone::router(channels.clone(), scaledrone, Waits::default(), clock, stop.clone());
+    let scaledrone =
+        dialect_scaledrone::router(channels.clone(), scaledrone, Waits::default(), clock.clone(), stop.clone());
+    let osmium = access::osmium_realms(&config.apps);
+    let osmium = dialect_osmium::router(channels.clone(), osmium, clock, stop.clone()).await?;
     let (channels, stop) = (channels.clone(), stop.clone());
     let readiness: Readiness = Arc::new(move || match (stop.is_cancelled(), channels.status().accepting) {
         (true, _) => Err("stopping".to_owned()),
         (false, false) => Err("no new messages are accepted: an unknown outcome is being settled".to_owned()),
         (false, true) => Ok(()),
     });
-    Ok(native.merge(pubnub).merge(scaledrone).merge(edge::probes(readiness, Arc::new(registry))))
+    Ok(native.merge(pubnub).merge(scaledrone).merge(osmium).merge(edge::probes(readiness, Arc::new(registry))))
 }
 
 /// A reader of the first line learns the port that was chosen, so it is flushed at once.

@@ -11,7 +11,7 @@ mod vendors;
 
 pub use app::{App, Key, Retention, Right};
 pub use reader::{Environment, Mistake};
-pub use vendors::Scaledrone;
+pub use vendors::{Osmium, OsmiumUser, Scaledrone};
 
 use reader::{Reader, Section};
 use std::{

@@ -10,8 +10,8 @@ use service::Scope;
 use std::{collections::HashMap, net::IpAddr};
 
 /// The secrets of the built-in configuration: everybody knows them.
-const DEMO_SECRETS: [&str; 6] =
-    ["demo-admin", "sec-demo", "sd-demo", "fedcba9876543210fedcba9876543210", "demo", "osm-ann"];
+const DEMO_SECRETS: [&str; 7] =
+    ["demo-admin", "sec-demo", "sd-demo", "fedcba9876543210fedcba9876543210", "demo", "osm-ann", "osm-bob"];
 
 /// Notes every mistake of this sort.
 pub(super) fn check(config: &Config, reader: &Reader<'_>) {
@@ -51,7 +51,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         warnings.push("no app is configured: nobody can be served (add [[app]])".to_owned());
     }
     for app in &config.apps {
-        let tables = [(app.agora.is_some(), "agora", "Agora RTM"), (app.osmium.is_some(), "osmium", "Osmium")];
+        let tables = [(app.agora.is_some(), "agora", "Agora RTM")];
         for (_, table, vendor) in tables.iter().filter(|(configured, ..)| *configured) {
             warnings.push(format!(
                 "app {}: app.{table} is configured, but this build does not serve {vendor} yet",
@@ -101,7 +101,15 @@ fn unique_keys(app: &App, reader: &Reader<'_>) {
 fn unique_users(app: &App, reader: &Reader<'_>) {
     let users = app.osmium.iter().flat_map(|osmium| &osmium.users);
     unique(reader, users.clone().map(|user| (user.id.value.to_string(), user.id.line)), "app.osmium.user.id");
-    unique(reader, users.map(|user| (user.name.clone(), user.id.line)), "app.osmium.user.name");
+    unique(reader, users.clone().map(|user| (user.name.to_lowercase(), user.id.line)), "app.osmium.user.name");
+    let emails = users.clone().filter_map(|user| user.email.as_ref());
+    unique(reader, emails.map(|email| (email.value.to_lowercase(), email.line)), "app.osmium.user.email");
+    let users: Vec<_> = users.collect();
+    for (index, user) in users.iter().enumerate() {
+        if users[..index].iter().any(|other| other.token.value.is(user.token.value.expose().as_bytes())) {
+            reader.mistake(user.token.line, "app.osmium.user: the same token is given to another user");
+        }
+    }
 }
 
 fn no_demo_secrets(config: &Config, reader: &Reader<'_>) {
@@ -128,7 +136,8 @@ fn secrets(app: &App) -> Vec<(&'static str, &At<Secret>)> {
         .chain(scaledrone.map(|secret| ("app.scaledrone.secret", secret)))
         .chain(certificate.map(|secret| ("app.agora.certificate", secret)))
         .chain(customer.map(|secret| ("app.agora.customer_secret", secret)))
-        .chain(users.map(|user| ("app.osmium.user.token", &user.token)))
+        .chain(users.clone().map(|user| ("app.osmium.user.token", &user.token)))
+        .chain(users.filter_map(|user| Some(("app.osmium.user.password", user.password.as_ref()?))))
         .collect()
 }
 

@@ -93,6 +93,12 @@ pub struct OsmiumUser {
     pub name: String,
     /// What it shows to come in.
     pub token: At<Secret>,
+    /// Signs in with it, together with the password.
+    pub email: Option<At<String>>,
+    /// Signs in with it.
+    pub password: Option<At<Secret>>,
+    /// Whether it is a program.
+    pub bot: bool,
 }
 
 pub(super) fn pubnub(section: Section<'_>) -> Option<Pubnub> {
@@ -207,6 +213,12 @@ fn osmium_user(section: Section<'_>) -> Option<OsmiumUser> {
     }
     let name = section.required("name");
     let token = section.required_secret("token");
+    let email = section.text("email");
+    let password = section.secret("password");
+    if email.is_some() != password.is_some() {
+        section.mistake(section.line, "app.osmium.user: email and password go together");
+    }
+    let bot = section.flag("bot", false);
     section.finish();
-    Some(OsmiumUser { id: id?, name: name?.value, token: token? })
+    Some(OsmiumUser { id: id?, name: name?.value, token: token?, email, password, bot })
 }
