@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Follows a realm until `stop` is cancelled. One subscription serves all its connections.
 pub async fn follow(realm: Arc<Realm>, stop: CancellationToken) {
-    let mut cursor = None;
+    let mut cursor = Some(realm.opened_at);
     loop {
         let ended = tokio::select! {
             () = stop.cancelled() => return,

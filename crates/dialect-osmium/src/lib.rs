@@ -20,6 +20,8 @@ mod send;
 mod session;
 mod settings;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod wire;
 

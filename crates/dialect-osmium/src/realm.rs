@@ -32,6 +32,8 @@ pub struct Realm {
     pub(crate) seats: Arc<Seats>,
     pub(crate) pins: Pins,
     pub(crate) marks: Marks,
+    /// Everything that was visible when it was opened: updates begin above.
+    pub(crate) opened_at: Id,
     directory: RwLock<Arc<Directory>>,
     token_key: TokenKey,
     /// Held while something is kept and then shown, so that both happen in one order.
@@ -57,6 +59,7 @@ impl Realm {
         }
         Ok(Realm {
             settings,
+            opened_at: channels.frontier(),
             channels,
             epoch: Epoch(epoch_ms),
             seats: Arc::default(),

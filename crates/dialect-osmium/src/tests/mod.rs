@@ -1,0 +1,7 @@
+//! The rules of the protocol, on sessions without sockets.
+
+mod chats;
+mod directory;
+mod handshake;
+mod history;
+mod rig;
