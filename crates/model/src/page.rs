@@ -1,6 +1,6 @@
 //! What is asked of history, and what it answers: spans, windows, pages, heads, the feed.
 
-use crate::{Channel, ChannelNumber, Id, Message, Position, RecordKey, Seq, UserId};
+use crate::{Change, Channel, ChannelNumber, Id, Message, Payload, Position, Reaction, RecordKey, Seq, UserId};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -157,6 +157,18 @@ pub enum FeedKind {
     Published = 1,
     /// A record was set or deleted.
     Record = 2,
+    /// A message was edited.
+    Edited = 3,
+    /// Messages were deleted.
+    Deleted = 4,
+    /// Messages expired.
+    Expired = 5,
+    /// The floor of a channel rose.
+    Floored = 6,
+    /// A reaction came.
+    Reacted = 7,
+    /// A reaction went.
+    Unreacted = 8,
 }
 
 impl FeedKind {
@@ -165,7 +177,66 @@ impl FeedKind {
         Some(match number {
             1 => FeedKind::Published,
             2 => FeedKind::Record,
+            3 => FeedKind::Edited,
+            4 => FeedKind::Deleted,
+            5 => FeedKind::Expired,
+            6 => FeedKind::Floored,
+            7 => FeedKind::Reacted,
+            8 => FeedKind::Unreacted,
             _ => return None,
         })
     }
+}
+
+/// What is to be removed from a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// Every message of a span.
+    Span(Span),
+    /// These messages; ids that name none are passed over.
+    Ids(Vec<Id>),
+}
+
+/// One content that a message has had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Version {
+    /// The id of the message for the first one, of the edit for the others.
+    pub at: Id,
+    /// Who wrote it.
+    pub by: Option<UserId>,
+    /// The content.
+    pub payload: Payload,
+    /// Its extras.
+    pub extras: Option<Bytes>,
+}
+
+/// A reaction that stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReactionEntry {
+    /// Its id, by which it can be taken back.
+    pub id: Id,
+    /// What it is.
+    pub reaction: Arc<Reaction>,
+}
+
+/// Part of a channel's change feed: edits, removals, floors and reactions in one order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChangesPage {
+    /// By growing id.
+    pub changes: Vec<Arc<Change>>,
+    /// The feed was looked through up to here (inclusive).
+    pub examined: Id,
+    /// More was there when the budget ended.
+    pub more: bool,
+    /// The feed does not reach back to where the caller wanted to start: read the channel again, then go on from here.
+    pub starts_after: Id,
+}
+
+/// Messages of one channel that are due to expire.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Due {
+    /// Where.
+    pub channel: Channel,
+    /// Which: the seqs and ids, by growing seq.
+    pub messages: Vec<Position>,
 }

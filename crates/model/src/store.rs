@@ -4,10 +4,11 @@
 //! All calls block: the service makes them from threads that may. Reads see whole batches or nothing of them.
 
 use crate::{
-    AppId, Batch, Change, Channel, ChannelEntry, ChannelName, ChannelNumber, Error, FeedPage, Head, Id, Page, Record,
-    RecordKey, RecordKind, Result, Seq, Span, Window,
+    AppId, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Error, FeedPage, Head,
+    Id, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Seq, Span,
+    Target, Version, Window,
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A set of lanes with one log, one sequencer and one owner. One machine has one shard, number 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -46,6 +47,42 @@ pub trait Store: Send + Sync + 'static {
     /// How many messages of a span, of those with a seq greater than `above`, are there at position `now`: exact, at any
     /// size.
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64>;
+
+    /// What a removal of `target` would take: the seqs and ids of the messages that are there at position `now`, in the
+    /// form in which the sequencer logs them. [`crate::ErrorKind::TooLarge`] when it would need more than
+    /// [`crate::limits::REMOVAL_RANGES`] ranges.
+    fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal>;
+
+    /// The position of the newest message of the channel that leaves at least `keep` messages above it, and whose id is
+    /// at most `upto`: where a floor would go for retention by count or by age. [`Position::default`] if nowhere.
+    fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position>;
+
+    /// Every content that a message has had, oldest first; empty if it is not there.
+    fn versions(&self, channel: &Channel, message: Id) -> Result<Vec<Version>>;
+
+    /// Reactions to the messages of a span that are still there, by message, then by reaction; at most `limit`.
+    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>>;
+
+    /// Reactions of a channel whose own ids lie in `span`, at most `limit` from the end that `order` names, by growing
+    /// id: also those to messages that were never there.
+    fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>>;
+
+    /// The reaction of this user to this message with this kind and value, if it stands.
+    fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>>;
+
+    /// Edits, removals, floors and reactions of a channel after a position, oldest first, at most `limit`.
+    fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage>;
+
+    /// Messages that are due to expire at `now` and were not expired yet, the earliest first, at most `limit` in all.
+    fn due(&self, shard: ShardId, now: Id, limit: u32) -> Result<Vec<Due>>;
+
+    /// Gives back bytes of what was removed, for at most about `budget` of work: drops what lies below floors, rewrites
+    /// what lost much. Says whether there is more to do.
+    fn sweep(&self, budget: Duration) -> Result<bool>;
+
+    /// Makes sure that no byte of the removed messages of these channels is left on the device: rewrites their blocks
+    /// whatever they lost, compacts, and overwrites the log that held them. Returns when it is so.
+    fn erase(&self, channels: &[Channel]) -> Result<()>;
 
     /// What was published in this channel under this idempotency key on the UTC day of `now` or the day before.
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>>;
