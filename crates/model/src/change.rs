@@ -55,7 +55,7 @@ pub struct ChannelChange {
     pub what: What,
 }
 
-/// What can happen in a channel.
+/// What can happen in a channel. Stored changes other than [`What::Published`] are of channels that have a number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum What {
     /// A message was stored. `message.id` is the change's id and `message.seq` the channel's next.
@@ -67,17 +67,21 @@ pub enum What {
         /// The first stored change of its channel, which gives the channel its number.
         first: bool,
     },
-    /// The content of a message was replaced. The message keeps its place; the newest edit is what readers see.
+    /// The content of a message was replaced, whole. The message keeps its place; the newest edit is what readers see,
+    /// with its id in `edited_at`. Of a message that is not there any more it changes nothing.
     Edited(Arc<Edit>),
-    /// Somebody deleted messages.
+    /// Somebody deleted messages. They take their edits and reactions with them.
     Deleted(Arc<Removal>),
-    /// The time of messages was over.
+    /// The time of messages was over: the change's id is at or above the `expires_at` of each. They take their edits and
+    /// reactions with them.
     Expired(Arc<Removal>),
-    /// Retention, or a deletion of everything so far, took all messages at or below a position.
+    /// Retention, or a deletion of everything so far, took all messages at or below a position, with their edits and
+    /// reactions. The position is that of a message, above the floor before.
     Floored(Position),
-    /// Somebody reacted to a message; the change's id is the reaction's.
+    /// Somebody reacted to a message; the change's id is the reaction's. The same reaction does not stand yet (see
+    /// [`crate::Store::reaction`]). The message need not exist; [`Id::MIN`] never names one.
     Reacted(Arc<Reaction>),
-    /// A reaction was taken back.
+    /// A reaction was taken back that was not taken back before. Its message may be gone.
     Unreacted {
         /// The id of the reaction.
         reaction: Id,
@@ -151,9 +155,11 @@ pub struct Edit {
 /// Messages that went, resolved: exactly those that were there and are not any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Removal {
-    /// Their seqs: ranges that grow, do not touch and hold only seqs that this change removed.
+    /// Their seqs: ranges that grow, do not touch (between two there is a seq that this change did not remove) and hold
+    /// only seqs that this change removed; at most [`crate::limits::REMOVAL_RANGES`].
     pub seqs: Vec<SeqRange>,
-    /// The ids that the removal covers: that of its first message less one, to that of its last.
+    /// The ids that the removal covers: that of its first message less one, to that of its last. From [`Id::MIN`] to
+    /// [`Id::MIN`] when nothing goes, which is an answer and never a stored change.
     pub span: Span,
     /// The ids of the messages one by one, when there are at most [`crate::limits::REMOVAL_IDS`]; else empty, and `span`
     /// with `seqs` tells.

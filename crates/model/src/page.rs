@@ -71,10 +71,12 @@ pub struct Page {
     /// of the window unless `more`; then it ends, on the side that the order moves to, at the last position examined.
     pub covered: Span,
     /// The budget (limit, bytes, work) ended before the last message of the span: there is something left beyond
-    /// `covered` (a limit of 0 need not look).
+    /// `covered` (a limit of 0 need not look). What is left is above the floor and the window's seq bound; it may be that
+    /// all of it is removed, or does not fit: the next page tells.
     pub more: bool,
-    /// How many messages once stood in `covered` and do not any more, of those above the window's seq bound, whatever its
-    /// filters; what is hidden because it is due counts as expired. Whole-channel retention is told by `floor`.
+    /// How many messages once stood in `covered` and do not any more, of those above the floor and the window's seq bound,
+    /// whatever its filters; what is hidden because it is due counts as expired until somebody deletes it. What went with
+    /// the floor is not counted: `floor` tells.
     pub removed: RemovedCount,
     /// Nothing at or below this position exists any more, by retention or a deletion of everything up to it.
     pub floor: Position,
@@ -191,9 +193,9 @@ impl FeedKind {
 /// What is to be removed from a channel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// Every message of a span.
+    /// Every message of a span; none of one that is empty.
     Span(Span),
-    /// These messages; ids that name none are passed over.
+    /// These messages, in any order; ids that name none, or one again, are passed over.
     Ids(Vec<Id>),
 }
 
@@ -224,11 +226,14 @@ pub struct ReactionEntry {
 pub struct ChangesPage {
     /// By growing id.
     pub changes: Vec<Arc<Change>>,
-    /// The feed was looked through up to here (inclusive).
+    /// The feed was looked through up to here (inclusive), and the next page goes on from here: with `more`, at least to
+    /// the last change given; else at least to the newest stored change of the channel, at most to that of the shard, and
+    /// never below the position asked for.
     pub examined: Id,
     /// More was there when the budget ended.
     pub more: bool,
-    /// The feed does not reach back to where the caller wanted to start: read the channel again, then go on from here.
+    /// The feed's own beginning (exclusive): a store may drop old days, never the day of the newest change. Above the
+    /// position asked for, the feed does not reach back to it: read the channel again, then go on from `examined`.
     pub starts_after: Id,
 }
 
@@ -237,6 +242,6 @@ pub struct ChangesPage {
 pub struct Due {
     /// Where.
     pub channel: Channel,
-    /// Which: the seqs and ids, by growing seq.
+    /// Which: the seqs and ids, by growing seq; at least one.
     pub messages: Vec<Position>,
 }

@@ -2,6 +2,7 @@
 //! suites that every implementation must pass, and a clock that tests move.
 
 mod batch_builder;
+mod channel_state;
 mod fanout;
 mod faults;
 mod fields;
@@ -18,6 +19,7 @@ pub mod table_suite;
 mod valid_batch;
 
 pub use batch_builder::{BatchBuilder, FIRST_TICK};
+pub use channel_state::{ChannelState, removal_of};
 pub use fanout::{Harm, LossyFanout, LossyNetwork};
 pub use faults::{Faults, Gate, Outcome};
 pub use fields::{Fields, app, channel, setting, user};
