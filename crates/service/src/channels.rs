@@ -345,7 +345,7 @@ fn live(
     Ok(Live::new(hasher, pages, ring, hub, fanout, frontier))
 }
 
-fn check_app(caller: &Caller, app: &AppId) -> Result<()> {
+pub(crate) fn check_app(caller: &Caller, app: &AppId) -> Result<()> {
     if caller.app == *app { Ok(()) } else { Err(Error::new(ErrorKind::Forbidden, "the channel is of another app")) }
 }
 

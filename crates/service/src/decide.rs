@@ -35,7 +35,13 @@ impl Sequencer {
                     let key = *key;
                     self.publish(order, key)
                 }
-                What::Unstored(_) | What::Signal(_) => Ok(self.pass_on(order)),
+                What::Unstored(_) | What::Signal(_) | What::Presence(_) => Ok(self.pass_on(order)),
+                What::Edited(_)
+                | What::Deleted(_)
+                | What::Expired(_)
+                | What::Floored(_)
+                | What::Reacted(_)
+                | What::Unreacted { .. } => Err(Error::unavailable("it is not served yet")),
             },
             Change::Record(change) => {
                 let exists = change.value.is_some();
@@ -162,6 +168,13 @@ fn fill(change: &mut Arc<Change>, numbers: Numbers) {
                     fill_message(message, &numbers);
                 }
                 What::Unstored(message) | What::Signal(message) => fill_message(message, &numbers),
+                What::Edited(_)
+                | What::Deleted(_)
+                | What::Expired(_)
+                | What::Floored(_)
+                | What::Reacted(_)
+                | What::Unreacted { .. }
+                | What::Presence(_) => {}
             }
         }
         Change::Record(change) => change.id = numbers.id,

@@ -259,7 +259,15 @@ fn check(shared: &Shared, caller: &Caller, topics: &[Topic], rights: Rights) -> 
 fn is_expired(change: &ChannelChange, now: Id) -> bool {
     match &change.what {
         What::Published { message, .. } => message.is_expired(now),
-        What::Unstored(_) | What::Signal(_) => false,
+        What::Unstored(_)
+        | What::Signal(_)
+        | What::Presence(_)
+        | What::Edited(_)
+        | What::Deleted(_)
+        | What::Expired(_)
+        | What::Floored(_)
+        | What::Reacted(_)
+        | What::Unreacted { .. } => false,
     }
 }
 
