@@ -1,6 +1,7 @@
 //! What the tests of every crate stand on: the oracle of the store, devices in memory that fail on purpose, contract
 //! suites that every implementation must pass, and a clock that tests move.
 
+mod agree;
 mod batch_builder;
 mod channel_state;
 mod fanout;

@@ -77,6 +77,24 @@ impl MemoryStore {
         self.kept().state(channel).clone()
     }
 
+    /// What each channel of a shard has been through.
+    pub fn states(&self, shard: ShardId) -> Vec<(Channel, ChannelState)> {
+        let kept = self.kept();
+        let of_shard = kept.channels.iter().filter(|(_, (owner, _))| *owner == shard);
+        of_shard.map(|(channel, (_, state))| (channel.clone(), state.clone())).collect()
+    }
+
+    /// The id of the newest stored change of any shard.
+    pub fn newest(&self) -> Id {
+        self.kept()
+            .shards
+            .values()
+            .filter_map(|shard| shard.changes.last())
+            .map(|last| last.id())
+            .max()
+            .unwrap_or_default()
+    }
+
     /// Everything that a shard ever stored, by growing id, past every bound, filter and fault.
     pub fn stored_changes(&self, shard: ShardId) -> Vec<Arc<Change>> {
         self.kept().changes(shard).to_vec()

@@ -5,10 +5,8 @@ use super::{
     names::{author_of, record_key, room, type_of},
     steps::{Place, Question, ROOMS},
 };
-use crate::{app, judge, judge::Verdict, memory_store::feed_item, store_suite::StoreUnderTest};
-use model::{
-    Channel, Effort, FeedItem, Id, Message, Order, Page, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Window,
-};
+use crate::{agree::Pair, app, judge, judge::Verdict, memory_store::feed_item, store_suite::StoreUnderTest};
+use model::{Channel, FeedItem, Id, Order, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Window};
 use std::fmt::Debug;
 
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
@@ -28,39 +26,15 @@ impl<S: StoreUnderTest> Run<S> {
         }
     }
 
-    pub(super) fn read(&self, window: &Window, n: u8) -> Result<Page, String> {
-        let all = self.oracle.stored_messages(&room(n));
-        for store in [&self.oracle, self.tested.store()] {
-            let page = store.read(&room(n), window, Effort::Memory).map_err(|error| format!("{error:?}"))?;
-            if let Some(page) = page {
-                judge::page(&page, window, &all).map_err(|why| format!("from memory: {why}; {window:?}"))?;
-            }
-        }
-        let page = self.tested.store().read(&room(n), window, Effort::Disk).map_err(|error| format!("{error:?}"))?;
-        let page = page.ok_or("no page, though the disk may be read")?;
-        judge::page(&page, window, &all).map_err(|why| format!("{why}; {window:?}"))?;
-        Ok(page)
+    pub(super) fn read(&self, question: &Question) -> Verdict {
+        let room = room(question.room);
+        self.pair().page(&room, &self.window(question), &self.oracle.state(&room)).map(drop)
     }
 
     pub(super) fn walk(&self, question: &Question) -> Verdict {
-        let mut window = Window { limit: question.limit.max(5), ..self.window(question) };
-        let all = self.oracle.stored_messages(&room(question.room));
-        let whole = Window { limit: u32::MAX, ..window.clone() };
-        let expected: Vec<Id> = all.iter().filter(|message| fits(message, &whole)).map(|message| message.id).collect();
-        let mut visited = Vec::new();
-        for _ in 0..=2 * all.len() {
-            let page = self.read(&window, question.room)?;
-            visited.extend(page.messages.iter().map(|message| message.id));
-            match window.order {
-                Order::Ascending => window.span.after = page.covered.upto,
-                Order::Descending => window.span.upto = page.covered.after,
-            }
-            if !page.more {
-                visited.sort_unstable();
-                return same("all pages together", &visited, &expected);
-            }
-        }
-        Err("paging does not come to an end".into())
+        let window = Window { limit: question.limit.max(5), ..self.window(question) };
+        let room = room(question.room);
+        self.pair().walk(&room, &window, &self.oracle.state(&room))
     }
 
     pub(super) fn count(&self, question: &Question) -> Verdict {
@@ -139,20 +113,10 @@ impl<S: StoreUnderTest> Run<S> {
 
     /// Asks both the same and compares the answers.
     pub(super) fn equal<T: PartialEq + Debug>(&self, what: &str, ask: impl Fn(&dyn Store) -> Result<T>) -> Verdict {
-        let got = ask(self.tested.store()).map_err(|error| format!("{what}: {error:?}"))?;
-        let expected = ask(&self.oracle).map_err(|error| format!("the oracle: {error:?}"))?;
-        same(what, &got, &expected)
+        self.pair().equal(what, ask)
     }
-}
 
-fn same<T: PartialEq + Debug>(what: &str, got: &T, expected: &T) -> Verdict {
-    if got == expected { Ok(()) } else { Err(format!("{what}: got {got:?}, expected {expected:?}")) }
-}
-
-fn fits(message: &Message, window: &Window) -> bool {
-    window.span.contains(message.id)
-        && message.seq > window.above
-        && !message.is_expired(window.now)
-        && (window.author.is_none() || window.author == message.author)
-        && (window.custom_type.is_none() || window.custom_type == message.custom_type)
+    fn pair(&self) -> Pair<'_> {
+        Pair { tested: self.tested.store(), oracle: &self.oracle }
+    }
 }

@@ -39,7 +39,7 @@ impl<S: StoreUnderTest> Run<S> {
             Step::Flush => self.tested.flush(),
             Step::Restart => return self.restart(),
             Step::Crash => return self.crash(),
-            Step::Read(question) => drop(self.read(&self.window(question), question.room)?),
+            Step::Read(question) => self.read(question)?,
             Step::Walk(question) => self.walk(question)?,
             Step::Count(question) => self.count(question)?,
             Step::Heads(rooms) => self.heads(rooms)?,
