@@ -13,7 +13,7 @@ use std::{fmt::Debug, sync::Arc};
 
 const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
 /// How many places of a channel are tried as borders.
-const PLACES: usize = 7;
+const PLACES: usize = 5;
 
 /// A store under test beside the oracle that was told the same.
 pub(crate) struct Pair<'a> {
@@ -143,7 +143,7 @@ impl Pair<'_> {
     fn span(&self, channel: &Channel, span: Span, nows: &[Id], state: &ChannelState) -> Verdict {
         for &now in nows {
             for order in ORDERS {
-                for limit in [0, 1, 6, u32::MAX] {
+                for limit in [0, 3, u32::MAX] {
                     self.page(channel, &window(span, order, limit, now), state)?;
                 }
             }
@@ -161,7 +161,7 @@ impl Pair<'_> {
 
     fn whole(&self, channel: &Channel, now: Id, state: &ChannelState) -> Verdict {
         for order in ORDERS {
-            for limit in [1, 7, 100] {
+            for limit in [3, 50] {
                 self.walk(channel, &window(Span::ALL, order, limit, now), state)?;
             }
         }

@@ -155,6 +155,11 @@ impl BatchBuilder {
         id
     }
 
+    /// What was added since the last batch.
+    pub(crate) fn pending(&self) -> &[Arc<Change>] {
+        &self.changes
+    }
+
     /// Closes the batch of everything added since the last one.
     pub fn batch(&mut self) -> Batch {
         self.last_batch += 1;

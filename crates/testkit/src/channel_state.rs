@@ -26,8 +26,9 @@ pub struct ChannelState {
 pub(crate) struct Stored {
     /// As readers see it: with its newest content.
     pub message: Arc<Message>,
+    published: Arc<Message>,
+    edits: Vec<Version>,
     pub key: Option<IdempotencyKey>,
-    pub versions: Vec<Version>,
     pub removed: Option<Removed>,
 }
 
@@ -73,14 +74,9 @@ impl ChannelState {
     }
 
     fn publish(&mut self, message: &Arc<Message>, key: Option<IdempotencyKey>) {
-        let first = Version {
-            at: message.id,
-            by: message.author.clone(),
-            payload: message.payload.clone(),
-            extras: message.extras.clone(),
-        };
-        self.messages.push(Stored { message: message.clone(), key, versions: vec![first], removed: None });
+        let (message, published) = (message.clone(), message.clone());
         self.head.last = Position { id: message.id, seq: message.seq };
+        self.messages.push(Stored { message, published, edits: Vec::new(), key, removed: None });
     }
 
     fn edit(&mut self, id: Id, edit: &Edit) {
@@ -88,7 +84,7 @@ impl ChannelState {
         let Edit { editor, payload, extras, .. } = edit.clone();
         let message = Arc::make_mut(&mut stored.message);
         (message.payload, message.extras, message.edited_at) = (payload.clone(), extras.clone(), Some(id));
-        stored.versions.push(Version { at: id, by: editor, payload, extras });
+        stored.edits.push(Version { at: id, by: editor, payload, extras });
     }
 
     fn remove(&mut self, removal: &Removal, why: Removed) {
@@ -141,6 +137,11 @@ impl ChannelState {
     /// A reaction that was made and not taken back, whether or not its message is there.
     pub(crate) fn made(&self, reaction: Id) -> Option<&Arc<Reaction>> {
         self.reactions.get(&reaction)
+    }
+
+    /// All of these, by growing id.
+    pub(crate) fn all_made(&self) -> impl Iterator<Item = (&Id, &Arc<Reaction>)> {
+        self.reactions.iter()
     }
 
     /// What a window shows, past every bound of size.
@@ -215,8 +216,10 @@ impl ChannelState {
     }
 
     pub(crate) fn versions(&self, message: Id) -> Vec<Version> {
-        let stored = self.stored(message).filter(|stored| self.is_there(stored));
-        stored.map(|stored| stored.versions.clone()).unwrap_or_default()
+        let Some(stored) = self.stored(message).filter(|stored| self.is_there(stored)) else { return Vec::new() };
+        let Message { id, author, payload, extras, .. } = (*stored.published).clone();
+        let first = Version { at: id, by: author, payload, extras };
+        [first].into_iter().chain(stored.edits.iter().cloned()).collect()
     }
 
     pub(crate) fn reactions(&self, messages: Span, limit: u32) -> Vec<ReactionEntry> {

@@ -51,17 +51,17 @@ fn before<'b, 'a>(
     batch: &'b Batch,
     state_of: impl Fn(&Channel) -> &'a ChannelState,
 ) -> BTreeMap<&'b Channel, ChannelState> {
-    let mut states = BTreeMap::new();
+    let mut only_publishes = BTreeMap::new();
     for change in &batch.changes {
-        let Change::Channel(ChannelChange { channel, what, .. }) = &**change else { continue };
-        match what {
-            What::Published { .. } => {
-                states.entry(channel).or_insert_with(|| ChannelState::with_head(state_of(channel).head()));
-            }
-            _ => drop(states.insert(channel, state_of(channel).clone())),
+        if let Change::Channel(ChannelChange { channel, what, .. }) = &**change {
+            *only_publishes.entry(channel).or_insert(true) &= matches!(what, What::Published { .. });
         }
     }
-    states
+    let state = |(channel, only_publishes)| {
+        let state = state_of(channel);
+        (channel, if only_publishes { ChannelState::with_head(state.head()) } else { state.clone() })
+    };
+    only_publishes.into_iter().map(state).collect()
 }
 
 /// Whether this change can come now in a channel that is like this.

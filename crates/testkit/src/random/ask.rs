@@ -1,15 +1,18 @@
 //! Asks a store under test and the oracle the same, and judges the answers.
 
 use super::{
+    drafts::ReactionDraft,
     drive::Run,
-    names::{author_of, record_key, room, type_of},
+    names::{self, author_of, record_key, room, type_of},
     steps::{Place, Question, ROOMS},
+    write::ids_at,
 };
 use crate::{agree::Pair, app, judge, judge::Verdict, memory_store::feed_item, store_suite::StoreUnderTest};
-use model::{Channel, FeedItem, Id, Order, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Window};
-use std::fmt::Debug;
+use model::{Channel, FeedItem, Id, Order, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Target, Window};
+use std::{fmt::Debug, time::Duration};
 
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 impl<S: StoreUnderTest> Run<S> {
     pub(super) fn window(&self, question: &Question) -> Window {
@@ -40,6 +43,61 @@ impl<S: StoreUnderTest> Run<S> {
     pub(super) fn count(&self, question: &Question) -> Verdict {
         let Window { span, above, now, .. } = self.window(question);
         self.equal("count", |store| store.count(&room(question.room), span, above, now))
+    }
+
+    pub(super) fn removable(&self, question: &Question, nth: &[u16]) -> Verdict {
+        let (room, Window { span, now, .. }) = (room(question.room), self.window(question));
+        let ids = ids_at(&self.oracle.stored_messages(&room), nth);
+        for target in [Target::Span(span), Target::Ids(ids)] {
+            self.equal("removable", |store| store.removable(&room, &target, now))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn floor_for(&self, n: u8, keep: u64, upto: Place) -> Verdict {
+        let upto = self.place(n, upto);
+        self.equal("floor_for", |store| store.floor_for(&room(n), keep, upto))
+    }
+
+    pub(super) fn versions(&self, n: u8, of: Place) -> Verdict {
+        let message = self.place(n, of);
+        self.equal("versions", |store| store.versions(&room(n), message))
+    }
+
+    pub(super) fn reactions(&self, question: &Question) -> Verdict {
+        let (room, Window { span, order, limit, .. }) = (room(question.room), self.window(question));
+        self.equal("reactions", |store| store.reactions(&room, span, limit))?;
+        self.equal("reactions_made", |store| store.reactions_made(&room, span, order, limit))
+    }
+
+    pub(super) fn reaction(&self, draft: &ReactionDraft) -> Verdict {
+        let reaction = self.reaction_of(draft);
+        self.equal("reaction", |store| store.reaction(&room(draft.room), &reaction))
+    }
+
+    pub(super) fn changes(&self, n: u8, after: Place, limit: u32) -> Verdict {
+        self.pair().changes(&room(n), self.place(n, after), limit, &self.oracle.state(&room(n)))
+    }
+
+    pub(super) fn follow_changes(&self, n: u8, limit: u32) -> Verdict {
+        self.pair().follow_changes(&room(n), limit, &self.oracle.state(&room(n)))
+    }
+
+    pub(super) fn due(&self, n: u8, now: Place, limit: u32) -> Verdict {
+        self.pair().due(self.builder.shard(), self.place(n, now), limit)
+    }
+
+    pub(super) fn sweep(&self) -> Verdict {
+        self.tested.store().sweep(A_MOMENT).map(drop).map_err(|error| format!("sweep: {error:?}"))
+    }
+
+    pub(super) fn erase(&self, rooms: &[u8]) -> Verdict {
+        let rooms: Vec<Channel> = rooms.iter().map(|&n| room(n)).collect();
+        self.tested.store().erase(&rooms).map_err(|error| format!("erase: {error:?}"))
+    }
+
+    fn place(&self, n: u8, place: Place) -> Id {
+        place.resolve(&self.oracle.stored_messages(&room(n)))
     }
 
     pub(super) fn heads(&self, rooms: &[u8]) -> Verdict {
@@ -101,8 +159,18 @@ impl<S: StoreUnderTest> Run<S> {
                 custom_type: None,
                 now: Place::Start,
             };
-            self.walk(&question)?;
-            self.count(&question)?;
+            for now in [Place::Start, Place::End] {
+                let question = Question { now, ..question.clone() };
+                self.walk(&question)?;
+                self.count(&question)?;
+                self.removable(&question, &[])?;
+                self.due(room, now, u32::MAX)?;
+            }
+            self.reactions(&Question { limit: u32::MAX, ..question })?;
+            self.follow_changes(room, 5)?;
+            for message in self.oracle.stored_messages(&names::room(room)) {
+                self.equal("versions", |store| store.versions(&names::room(room), message.id))?;
+            }
         }
         self.heads(&Vec::from_iter(0..ROOMS))?;
         self.feed(0, Place::Start, Place::End, u32::MAX)?;

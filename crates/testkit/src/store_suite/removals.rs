@@ -107,6 +107,8 @@ pub fn pages_tell_what_they_skipped_exactly_once<S: StoreUnderTest>(open: impl F
         story.delete(&room, part);
     }
     let last = *[299, 298].iter().find(|n| !gone(n)).expect("298 is there");
+    let state = story.oracle.state(&room);
+    let oracle = story.oracle.restart();
     story.holds(&[&room], |store| {
         let page = read(store, &room, &window(Span::ALL, Order::Ascending, 1));
         assert_eq!((page.messages[0].id, page.more), (all[3].id, true));
@@ -122,6 +124,10 @@ pub fn pages_tell_what_they_skipped_exactly_once<S: StoreUnderTest>(open: impl F
         assert_eq!(read(store, &room, &window(beside, Order::Ascending, 10)).removed.deleted, 19);
         let above = Window { above: Seq(131), ..window(inside, Order::Ascending, 10) };
         assert_eq!(read(store, &room, &above).removed.deleted, 9, "of those above the seq bound");
+        for order in [Order::Ascending, Order::Descending] {
+            let walked = Pair { tested: store, oracle: &oracle }.walk(&room, &window(Span::ALL, order, 1), &state);
+            walked.unwrap_or_else(|why| panic!("{order:?}: {why}"));
+        }
     });
 }
 
@@ -267,7 +273,7 @@ pub fn removals_stay_exact_among_many_thousands<S: StoreUnderTest>(open: impl Fn
         story.delete_all(&room, removal);
     }
     let ids: Vec<Id> = all.iter().map(|message| message.id).collect();
-    let borders = [0, 16_383, 16_384, 65_534, 65_535, 65_536, 65_537, 66_450].map(|n: usize| ids[n]);
+    let borders = [16_383, 65_534, 65_535, 65_536].map(|n: usize| ids[n]);
     for when in ["as applied", "after a flush", "after a crash"] {
         match when {
             "after a flush" => story.bench.tested.flush(),
@@ -279,10 +285,9 @@ pub fn removals_stay_exact_among_many_thousands<S: StoreUnderTest>(open: impl Fn
             for span in [Span { after: Id::MIN, upto: border }, Span { after: border, upto: Id::MAX }] {
                 let verdict = pair.equal("count", |store| store.count(&room, span, Seq::NONE, Id::MIN));
                 verdict.unwrap_or_else(|why| panic!("{when}: {why}"));
-                for order in [Order::Ascending, Order::Descending] {
-                    let page = pair.page(&room, &window(span, order, 60), &state);
-                    page.unwrap_or_else(|why| panic!("{when}: {why}"));
-                }
+                let order = if span.after == Id::MIN { Order::Descending } else { Order::Ascending };
+                let page = pair.page(&room, &window(span, order, 60), &state);
+                page.unwrap_or_else(|why| panic!("{when}: {why}"));
             }
         }
     }
