@@ -231,10 +231,12 @@ pub struct Presence {
 impl Presence {
     fn cost(&self) -> usize {
         let detail = match &self.event {
-            PresenceEvent::Joined { state, .. }
-            | PresenceEvent::Left { state, .. }
-            | PresenceEvent::TimedOut { state, .. }
-            | PresenceEvent::StateChanged { state, .. } => state.as_ref().map_or(0, Bytes::len),
+            PresenceEvent::Joined { state, data, .. }
+            | PresenceEvent::Left { state, data, .. }
+            | PresenceEvent::TimedOut { state, data, .. } => {
+                state.as_ref().map_or(0, Bytes::len) + data.as_ref().map_or(0, Bytes::len)
+            }
+            PresenceEvent::StateChanged { state, .. } => state.as_ref().map_or(0, Bytes::len),
             PresenceEvent::Interval { joined, left, timed_out } => {
                 size_of::<UserId>() * (joined.len() + left.len() + timed_out.len())
             }
@@ -243,7 +245,8 @@ impl Presence {
     }
 }
 
-/// What happened to who is on a channel. `state` is the JSON text that the user set for the channel.
+/// What happened to who is on a channel. `state` is the JSON text that the user set for the channel; `data` is what the
+/// dialect keeps with a connection, opaque to all others.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PresenceEvent {
     /// A user came.
@@ -252,6 +255,8 @@ pub enum PresenceEvent {
         user: UserId,
         /// The state at that moment.
         state: Option<Bytes>,
+        /// What the dialect kept with the connection.
+        data: Option<Bytes>,
     },
     /// A user went.
     Left {
@@ -259,6 +264,8 @@ pub enum PresenceEvent {
         user: UserId,
         /// The last state.
         state: Option<Bytes>,
+        /// What the dialect kept with the connection.
+        data: Option<Bytes>,
     },
     /// A user was not heard of in time.
     TimedOut {
@@ -266,6 +273,8 @@ pub enum PresenceEvent {
         user: UserId,
         /// The last state.
         state: Option<Bytes>,
+        /// What the dialect kept with the connection.
+        data: Option<Bytes>,
     },
     /// A user set a state.
     StateChanged {

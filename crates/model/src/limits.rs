@@ -37,3 +37,9 @@ pub const REACTION_BYTES: usize = 256;
 pub const REACTIONS_PER_MESSAGE: usize = 10_000;
 /// Bytes in a presence state.
 pub const PRESENCE_STATE_BYTES: usize = 16 << 10;
+/// Bytes in what a dialect keeps with a connection of a channel.
+pub const PRESENCE_DATA_BYTES: usize = 16 << 10;
+/// Bytes in the key of a connection.
+pub const CONNECTION_KEY_BYTES: usize = 256;
+/// Bytes in the name of a group of channels.
+pub const GROUP_NAME_BYTES: usize = 256;

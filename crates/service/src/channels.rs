@@ -2,6 +2,7 @@
 
 use crate::{
     Caller, Draft, History, Published, Query, Rights, Settings, Subscription, Topic,
+    deadlines::Deadlines,
     hash::Hasher,
     hub::Hub,
     live::Live,
@@ -9,6 +10,7 @@ use crate::{
     metrics::Metrics,
     order::{Found, Order, Request},
     pages::Pages,
+    presence::{Attendance, Voice},
     publish,
     queue::Queue,
     reads::Reads,
@@ -30,7 +32,7 @@ use tokio::sync::{oneshot, watch};
 /// The work. Cheap to clone; the sequencer ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct Channels {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     _open: Arc<Open>,
 }
 
@@ -41,12 +43,20 @@ pub(crate) struct Shared {
     pub live: Arc<Live>,
     pub reads: Reads,
     pub metrics: Metrics,
+    pub attendance: Arc<Attendance>,
+    pub deadlines: Arc<Deadlines>,
+    /// Held while a group is changed, until the change is known.
+    pub groups: tokio::sync::RwLock<()>,
     queue: Arc<Queue>,
     ended: watch::Receiver<()>,
 }
 
-/// Closes the queue when nobody can publish any more.
-struct Open(Arc<Queue>);
+/// Ends the threads when nobody can ask for anything any more.
+struct Open {
+    queue: Arc<Queue>,
+    attendance: Arc<Attendance>,
+    deadlines: Arc<Deadlines>,
+}
 
 /// Held by the sequencer's thread: however that ends, nobody waits for it in vain.
 struct Running {
@@ -84,6 +94,10 @@ pub struct Status {
     pub page_cache_bytes: usize,
     /// Subscriptions that exist.
     pub subscriptions: usize,
+    /// Connections on channels, each counted once for every channel that it is on.
+    pub presence_connections: usize,
+    /// About how many bytes they take, with states.
+    pub presence_bytes: usize,
 }
 
 impl Channels {
@@ -116,8 +130,36 @@ impl Channels {
         })?;
 
         let reads = Reads::new(store, &settings, metrics.clone());
-        let _open = Arc::new(Open(queue.clone()));
-        Ok(Channels { shared: Arc::new(Shared { settings, clock, live, reads, metrics, queue, ended }), _open })
+        let attendance = Arc::new(Attendance::new(&settings, clock.clone()));
+        let voice = Voice {
+            attendance: attendance.clone(),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            hasher: live.hasher,
+            look: settings.look,
+        };
+        spawn("presence", move || voice.run())?;
+        let deadlines = Arc::new(Deadlines::new(clock.clone(), settings.look));
+        let watched = deadlines.clone();
+        spawn("deadlines", move || watched.run())?;
+        let _open =
+            Arc::new(Open { queue: queue.clone(), attendance: attendance.clone(), deadlines: deadlines.clone() });
+        let groups = tokio::sync::RwLock::new(());
+        Ok(Channels {
+            shared: Arc::new(Shared {
+                settings,
+                clock,
+                live,
+                reads,
+                metrics,
+                attendance,
+                deadlines,
+                groups,
+                queue,
+                ended,
+            }),
+            _open,
+        })
     }
 
     /// Refuses new work, finishes what waits, ends subscriptions; returns when the sequencer has stopped.
@@ -130,7 +172,7 @@ impl Channels {
     /// Publishes a message. Needs [`Rights::WRITE`]. When this returns `Ok` the message is durable, or, if it was not
     /// to be stored, on its way to subscribers. An `Unavailable` says whether it may have been stored.
     pub async fn publish(&self, caller: &Caller, channel: &Channel, draft: Draft) -> Result<Published> {
-        check_app(caller, &channel.app)?;
+        self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::WRITE)?;
         let order = publish::order(&self.shared.live.hasher, &self.shared.settings, channel, draft)?;
         self.shared.submit_one(order).await
@@ -147,7 +189,9 @@ impl Channels {
         let mut orders = Vec::with_capacity(drafts.len());
         let mut refused = Vec::new();
         for (at, (channel, draft)) in drafts.into_iter().enumerate() {
-            let allowed = check_app(caller, &channel.app)
+            let allowed = self
+                .shared
+                .admit(caller, &channel.app)
                 .and_then(|()| caller.access.demand(&channel.name, Rights::WRITE))
                 .and_then(|()| publish::order(hasher, settings, &channel, draft));
             match allowed {
@@ -165,7 +209,7 @@ impl Channels {
 
     /// Publishes a small message that only present subscribers see. Needs [`Rights::WRITE`].
     pub async fn signal(&self, caller: &Caller, channel: &Channel, draft: Draft) -> Result<Published> {
-        check_app(caller, &channel.app)?;
+        self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::WRITE)?;
         let order = publish::signal(&self.shared.live.hasher, &self.shared.settings, channel, draft)?;
         self.shared.submit_one(order).await
@@ -173,13 +217,13 @@ impl Channels {
 
     /// A page of a channel. Needs [`Rights::HISTORY`].
     pub async fn history(&self, caller: &Caller, channel: &Channel, query: &Query) -> Result<Arc<History>> {
-        check_app(caller, &channel.app)?;
+        self.shared.admit(caller, &channel.app)?;
         self.shared.history(caller, channel, query).await
     }
 
     /// How many messages of a span the caller may see: exact. Needs [`Rights::HISTORY`].
     pub async fn count(&self, caller: &Caller, channel: &Channel, span: Span) -> Result<u64> {
-        check_app(caller, &channel.app)?;
+        self.shared.admit(caller, &channel.app)?;
         self.shared.count(caller, channel, span).await
     }
 
@@ -192,6 +236,7 @@ impl Channels {
         after: Option<&ChannelName>,
         limit: u32,
     ) -> Result<Vec<ChannelEntry>> {
+        self.shared.admit(caller, &caller.app)?;
         caller.access.demand_prefix(prefix, Rights::HISTORY)?;
         self.shared.check_limit(limit)?;
         let (app, prefix, after) = (caller.app.clone(), prefix.to_owned(), after.cloned());
@@ -202,7 +247,7 @@ impl Channels {
     /// comes. Without `from`: from now on. A position above the frontier is taken as the frontier. Needs
     /// [`Rights::READ`] on all that a topic covers, and [`Rights::HISTORY`] for a position before the recent ring.
     pub async fn subscribe(&self, caller: &Caller, topics: Vec<Topic>, from: Option<Id>) -> Result<Subscription> {
-        Subscription::start(self.shared.clone(), caller, topics, from)
+        Subscription::start(self.shared.clone(), caller, topics, from).await
     }
 
     /// Everything at or below it is visible, and nothing will ever appear there.
@@ -250,6 +295,7 @@ impl Channels {
     pub fn status(&self) -> Status {
         let (queued_requests, queued_bytes) = self.shared.queue.depth();
         let (ring_changes, ring_bytes) = self.shared.live.ring.size();
+        let (presence_connections, presence_bytes) = self.shared.attendance.size();
         Status {
             accepting: self.shared.queue.is_accepting(),
             frontier: self.frontier(),
@@ -259,6 +305,8 @@ impl Channels {
             ring_bytes,
             page_cache_bytes: self.shared.live.pages.bytes(),
             subscriptions: self.shared.live.hub.subscriptions(),
+            presence_connections,
+            presence_bytes,
         }
     }
 
@@ -274,7 +322,18 @@ impl Shared {
         Id::last_at(self.clock.now_ticks())
     }
 
-    fn check_limit(&self, limit: u32) -> Result<()> {
+    /// Whether a position is still to come; what never comes is.
+    pub fn is_ahead(&self, until: Option<Id>) -> bool {
+        until.is_none_or(|until| self.now() < until)
+    }
+
+    /// The first question of every call: is it about the caller's own app, and does its access stand?
+    pub fn admit(&self, caller: &Caller, app: &AppId) -> Result<()> {
+        check_app(caller, app)?;
+        caller.access.check_stands(self.now())
+    }
+
+    pub fn check_limit(&self, limit: u32) -> Result<()> {
         let most = self.settings.page_messages;
         if limit <= most { Ok(()) } else { Err(Error::invalid(format!("limit: at most {most}"))) }
     }
@@ -285,7 +344,7 @@ impl Shared {
     }
 
     /// Hands orders to the sequencer and waits for what became of them.
-    async fn submit(&self, orders: Vec<Order>) -> Vec<Result<Published>> {
+    pub async fn submit(&self, orders: Vec<Order>) -> Vec<Result<Published>> {
         if orders.is_empty() {
             return Vec::new();
         }
@@ -307,7 +366,9 @@ impl Shared {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.close();
+        self.queue.close();
+        self.attendance.close();
+        self.deadlines.close();
     }
 }
 

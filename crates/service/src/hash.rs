@@ -28,6 +28,9 @@ enum Domain {
     Pattern,
     Record,
     Key,
+    Presence,
+    PresencePattern,
+    Group,
 }
 
 impl Hasher {
@@ -55,6 +58,20 @@ impl Hasher {
 
     pub fn pattern(&self, app: &AppId, prefix: &str) -> Place {
         self.hash(Domain::Pattern, &[app.as_str().as_bytes(), prefix.as_bytes()])
+    }
+
+    /// Where those wait who follow who is on a channel.
+    pub fn presence(&self, channel: Place) -> Place {
+        self.hash(Domain::Presence, &[&channel.to_le_bytes()])
+    }
+
+    pub fn presence_pattern(&self, app: &AppId, prefix: &str) -> Place {
+        self.hash(Domain::PresencePattern, &[app.as_str().as_bytes(), prefix.as_bytes()])
+    }
+
+    /// Where those wait who follow the changes of a group.
+    pub fn group(&self, app: &AppId, group: &str) -> Place {
+        self.hash(Domain::Group, &[app.as_str().as_bytes(), group.as_bytes()])
     }
 
     pub fn record(&self, key: &RecordKey) -> Place {

@@ -65,6 +65,11 @@ impl History {
         History { page, hidden_below, rendered: OnceLock::new() }
     }
 
+    /// Bytes of its messages, as a budget counts them.
+    pub fn bytes(&self) -> usize {
+        self.page.messages.iter().map(|message| message.cost()).sum()
+    }
+
     /// The page as bytes of the format that `dialect` names, made by `render` unless they are kept already. The first
     /// dialect to ask has its bytes kept for as long as the page is.
     pub fn rendered(&self, dialect: &'static str, render: impl FnOnce(&History) -> Bytes) -> Bytes {

@@ -83,6 +83,11 @@ impl Past {
         Past { topics, hasher, visible, began, floors: HashMap::new(), merge: None }
     }
 
+    /// From here on these are followed: the past of the others was read, or begins now.
+    pub fn follow(&mut self, topics: Arc<Topics>) {
+        self.topics = topics;
+    }
+
     /// A piece of what matches in (`position`, `upto`]. Blocks.
     pub fn read(
         &mut self,
@@ -198,6 +203,7 @@ impl Past {
     /// The channels that match the topics, as far as anything was ever stored in them.
     fn list_channels(&self, store: &dyn Store, most: usize) -> Result<Vec<Channel>> {
         let mut found: HashMap<Place, Channel> = HashMap::new();
+        let app = &self.topics.app;
         for topic in &self.topics.list {
             let pattern = match topic {
                 Topic::Channel(name) => {
@@ -205,6 +211,12 @@ impl Past {
                     found.insert(self.hasher.place(&channel), channel);
                     continue;
                 }
+                Topic::Group(group) => {
+                    let named = self.topics.reached(group).map(|name| Channel { app: app.clone(), name: name.clone() });
+                    found.extend(named.map(|channel| (self.hasher.place(&channel), channel)));
+                    continue;
+                }
+                Topic::Presence(_) | Topic::PresencePattern(_) | Topic::PresenceGroup(_) => continue,
                 Topic::Pattern(pattern) => pattern,
             };
             let mut after = None;

@@ -105,7 +105,7 @@ pub(crate) fn signal(hasher: &Hasher, settings: &Settings, channel: &Channel, dr
     })
 }
 
-fn unnumbered(channel: &Channel, what: What) -> Arc<Change> {
+pub(crate) fn unnumbered(channel: &Channel, what: What) -> Arc<Change> {
     let channel = channel.clone();
     Arc::new(Change::Channel(ChannelChange { id: Id::MIN, channel, number: ChannelNumber::NONE, what }))
 }
