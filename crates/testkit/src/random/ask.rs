@@ -3,12 +3,14 @@
 use super::{
     drafts::ReactionDraft,
     drive::Run,
-    names::{self, author_of, record_key, room, type_of},
+    names::{self, author_of, record_key, room, type_of, value_of},
     steps::{Place, Question, ROOMS},
     write::ids_at,
 };
 use crate::{agree::Pair, app, judge, judge::Verdict, memory_store::feed_item, store_suite::StoreUnderTest};
-use model::{Channel, FeedItem, Id, Order, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Target, Window};
+use model::{
+    Channel, FeedItem, Id, Order, Reaction, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Target, Window,
+};
 use std::{fmt::Debug, time::Duration};
 
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
@@ -166,7 +168,10 @@ impl<S: StoreUnderTest> Run<S> {
                 self.removable(&question, &[])?;
                 self.due(room, now, u32::MAX)?;
             }
-            self.reactions(&Question { limit: u32::MAX, ..question })?;
+            for (order, limit) in [(Order::Ascending, u32::MAX), (Order::Descending, 2)] {
+                self.reactions(&Question { order, limit, ..question.clone() })?;
+            }
+            self.reactions_of_all_sorts(&names::room(room))?;
             self.follow_changes(room, 5)?;
             for message in self.oracle.stored_messages(&names::room(room)) {
                 self.equal("versions", |store| store.versions(&names::room(room), message.id))?;
@@ -177,6 +182,19 @@ impl<S: StoreUnderTest> Run<S> {
         self.recent(usize::MAX)?;
         self.channels(0, None, u32::MAX)?;
         self.records(0, None, u32::MAX)
+    }
+
+    /// Each reaction that was made, and those beside it that differ in one thing.
+    fn reactions_of_all_sorts(&self, room: &Channel) -> Verdict {
+        let made = self.oracle.state(room);
+        for (_, was) in made.all_made() {
+            for (user, value) in (0..3).flat_map(|user| (0..2).map(move |value| (user, value))) {
+                let value = value_of(value);
+                let other = Reaction { user: author_of(user), value, ..Reaction::clone(was) };
+                self.equal("reaction", |store| store.reaction(room, &other))?;
+            }
+        }
+        Ok(())
     }
 
     /// Asks both the same and compares the answers.

@@ -64,7 +64,7 @@ pub(super) fn draft() -> impl Strategy<Value = Draft> {
         2 => (0..RECORDS, size).prop_map(|(name, size)| Draft::Set { name, size }),
         3 => edit(),
         3 => removal(),
-        2 => reaction().prop_map(Draft::React),
+        3 => reaction().prop_map(Draft::React),
         1 => (rooms(), 0..=1000_u16).prop_map(|(room, thousandths)| Draft::Unreact { room, thousandths }),
     ]
 }
@@ -108,7 +108,7 @@ fn removal() -> impl Strategy<Value = Draft> {
 /// Few users and values, so that the same reaction comes again.
 pub(super) fn reaction() -> impl Strategy<Value = ReactionDraft> {
     let on_message = (0..=1000_u16).prop_map(|thousandths| Place::Near { thousandths, offset: 0 });
-    let to = prop_oneof![4 => on_message, 1 => place(), 2 => Just(Place::Near { thousandths: 500, offset: 0 })];
+    let to = prop_oneof![4 => on_message, 1 => place(), 2 => Just(Place::Near { thousandths: 0, offset: 0 })];
     (rooms(), to, 0..AUTHORS, 0..2_u8).prop_map(|(room, to, user, value)| ReactionDraft { room, to, user, value })
 }
 

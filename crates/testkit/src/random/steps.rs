@@ -85,7 +85,7 @@ pub enum Place {
     End,
     /// At the message so many thousandths into the channel, or so many raw ids beside it.
     Near { thousandths: u16, offset: i64 },
-    /// When that message is due, or just before, if it ever is.
+    /// When a message is due, or just before: the one so many thousandths into those that ever are.
     Due { thousandths: u16, early: bool },
 }
 
@@ -123,7 +123,8 @@ impl Place {
                 Id::from_raw(near.raw().saturating_add_signed(offset))
             }
             Place::Due { thousandths, early } => {
-                let due = nth(all, thousandths).and_then(|message| message.expires_at).unwrap_or_default();
+                let mortal: Vec<_> = all.iter().filter(|message| message.expires_at.is_some()).cloned().collect();
+                let due = nth(&mortal, thousandths).and_then(|message| message.expires_at).unwrap_or_default();
                 if early { due.previous() } else { due }
             }
         }
@@ -153,8 +154,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => question().prop_map(Step::Walk),
         5 => question().prop_map(Step::Count),
         2 => vec(0..ROOMS, 0..6).prop_map(Step::Heads),
-        5 => about_messages(),
-        5 => about_changes(),
+        8 => about_messages(),
+        6 => about_changes(),
         4 => (0..ROOMS, 0..KEYS, 0..3_u64).prop_map(|(room, key, days_later)| Step::Keyed { room, key, days_later }),
         4 => (0..ROOMS, place(), place(), limit()).prop_map(|(room, from, to, limit)| Step::Feed { room, from, to, limit }),
         2 => prop_oneof![0..20_000_usize, Just(usize::MAX)].prop_map(|bytes| Step::Recent { bytes }),
@@ -172,8 +173,9 @@ fn about_messages() -> impl Strategy<Value = Step> {
         3 => (question(), vec(0..=1000_u16, 0..9)).prop_map(|(question, nth)| Step::Removable { question, nth }),
         1 => (rooms(), keep, place()).prop_map(|(room, keep, upto)| Step::FloorFor { room, keep, upto }),
         2 => (rooms(), place()).prop_map(|(room, of)| Step::Versions { room, of }),
-        3 => question().prop_map(Step::Reactions),
-        1 => reaction().prop_map(Step::Reaction),
+        4 => (question(), prop_oneof![0..6_u32, limit()])
+            .prop_map(|(question, limit)| Step::Reactions(Question { limit, ..question })),
+        2 => reaction().prop_map(Step::Reaction),
     ]
 }
 
@@ -222,6 +224,7 @@ pub(super) fn place() -> impl Strategy<Value = Place> {
     prop_oneof![
         1 => Just(Place::Start),
         1 => Just(Place::End),
+        1 => Just(Place::Near { thousandths: 0, offset: 0 }),
         8 => (0..=1000_u16, offset).prop_map(|(thousandths, offset)| Place::Near { thousandths, offset }),
     ]
 }

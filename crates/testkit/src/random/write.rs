@@ -4,7 +4,7 @@
 use super::{
     drafts::{Draft, ReactionDraft},
     drive::Run,
-    names::{author_of, record_key, room, text, type_of},
+    names::{author_of, record_key, room, text, type_of, value_of},
     steps::nth,
 };
 use crate::{ChannelState, Fields, channel_state::removal_of, judge::Verdict, store_suite::StoreUnderTest};
@@ -52,8 +52,7 @@ impl<S: StoreUnderTest> Run<S> {
     /// The reaction that a draft means.
     pub(super) fn reaction_of(&self, draft: &ReactionDraft) -> Reaction {
         let message = draft.to.resolve(&self.messages(&room(draft.room)));
-        let value = format!("value {}", draft.value);
-        Reaction { message, user: author_of(draft.user), kind: "kind".into(), value: value.into() }
+        Reaction { message, user: author_of(draft.user), kind: "kind".into(), value: value_of(draft.value) }
     }
 
     fn publish(&mut self, room: &Channel, copies: u8, size: u32, mut fields: Fields) {
