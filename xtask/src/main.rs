@@ -1,11 +1,14 @@
-//! Everything that a person or CI runs on the workspace, in one place: `cargo xtask test | ci | tidy | bench`.
+//! Everything that a person or CI runs on the workspace, in one place: `cargo xtask test | ci | tidy | interop |
+//! bench`.
 //!
 //! What a step checks stands in its own module; the order of the steps, and what makes a run fail, stands here.
 
+mod interop;
 mod steps;
 mod tidy;
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
 use clap::{Parser, Subcommand};
 use std::{
     path::{Path, PathBuf},
@@ -23,12 +26,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Every test: tidiness, and the tests of all crates.
+    /// Every test: tidiness, the tests of all crates, and the vendors' own clients.
     Test,
     /// What CI runs: format, lints with warnings as errors, and every test.
     Ci,
     /// Only the rules that no compiler or lint can hold.
     Tidy,
+    /// Only the vendors' own clients, against the program (needs Node and Python).
+    Interop,
     /// The measurements of docs/performance.md, on release builds, in one run.
     Bench {
         /// Handed on, for example `--messages 100000`; see `cargo xtask bench -- --help`.
@@ -59,6 +64,7 @@ fn run(task: Task) -> Result<()> {
             test(&mut steps, &root)?;
         }
         Task::Tidy => tidy_step(&mut steps, &root)?,
+        Task::Interop => interop::run(&mut steps, &root)?,
         Task::Bench { arguments } => return bench(&root, &arguments),
     }
     steps.finish()
@@ -66,7 +72,8 @@ fn run(task: Task) -> Result<()> {
 
 fn test(steps: &mut Steps, root: &Path) -> Result<()> {
     tidy_step(steps, root)?;
-    steps.tests("tests", cargo(root, &["test", "--locked", "--workspace", "--no-fail-fast"]))
+    steps.tests("tests", cargo(root, &["test", "--locked", "--workspace", "--no-fail-fast"]))?;
+    interop::run(steps, root)
 }
 
 fn tidy_step(steps: &mut Steps, root: &Path) -> Result<()> {
@@ -78,7 +85,8 @@ fn bench(root: &Path, arguments: &[String]) -> Result<()> {
     if !build.context("starting cargo")?.success() {
         bail!("the release build failed");
     }
-    let release = root.join("target/release");
+    let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("asking cargo for its folders")?;
+    let release = metadata.target_directory.join("release");
     let measured = Command::new(release.join("examples/compare"))
         .arg("--program")
         .arg(release.join("scrollback"))

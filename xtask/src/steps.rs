@@ -108,9 +108,13 @@ impl Steps {
     }
 }
 
-/// Whether a runner's line is its summary, as libtest spells it.
+/// Whether a runner's line is its summary, as libtest, Node's TAP reporter or pytest spells it.
 fn is_summary(line: &str) -> bool {
-    line.starts_with("test result: ")
+    let libtest = line.starts_with("test result: ");
+    let node = ["# tests ", "# pass ", "# fail ", "# skipped "].iter().any(|start| line.starts_with(start));
+    let pytest = line.ends_with('s')
+        && [" passed in ", " failed, ", " failed in ", " passed, "].iter().any(|part| line.contains(part));
+    libtest || node || pytest
 }
 
 fn announce(name: &str) -> Instant {
@@ -146,6 +150,22 @@ mod tests {
         let mut steps = Steps::new(false);
         steps.tests("empty", shell("true")).expect("sh starts");
         assert!(steps.finish().is_err());
+    }
+
+    #[test]
+    fn the_last_lines_of_every_runner_are_summaries() {
+        for line in [
+            "test result: ok. 3 passed; 0 failed",
+            "# pass 12",
+            "# fail 0",
+            "7 passed in 2.31s",
+            "1 failed, 6 passed in 2.31s",
+        ] {
+            assert!(is_summary(line), "{line}");
+        }
+        for line in ["running 3 tests", "ok 1 - history", "# Subtest: history", "..."] {
+            assert!(!is_summary(line), "{line}");
+        }
     }
 
     #[test]

@@ -60,7 +60,9 @@ impl Problem {
         match error {
             BodyError::TooLarge => Error::new(ErrorKind::TooLarge, format!("body: the limit is {limit} bytes")).into(),
             BodyError::TimedOut => {
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "body: it did not end in time; nothing was done")
+                let detail = "body: it did not end in time; nothing was done";
+                let problem = Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail);
+                Problem { field: Some("body".into()), ..problem }
             }
             BodyError::Broken(_) => Problem::invalid("body", "it broke off; nothing was done"),
         }

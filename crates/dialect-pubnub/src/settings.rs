@@ -1,8 +1,9 @@
 //! What an operator may change, and the keysets.
 
+use edge::Secret;
 use model::AppId;
 use service::Scope;
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// The bounds of the dialect that an operator may change. The defaults are the vendor's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,7 +42,7 @@ impl Default for Settings {
 }
 
 /// The keys by which one app is reached, and what may be done through them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Keyset {
     /// The tenant behind the keys.
     pub app: AppId,
@@ -50,7 +51,7 @@ pub struct Keyset {
     /// Names the keyset.
     pub subscribe_key: String,
     /// Signs and grants; without one nobody is an administrator.
-    pub secret_key: Option<String>,
+    pub secret_key: Option<Secret>,
     /// Whether rights are asked for at all (§11).
     pub access_manager: bool,
     /// Whether messages may be deleted from history (§7.5).
@@ -59,14 +60,4 @@ pub struct Keyset {
     pub scopes: Vec<Scope>,
     /// How long the app keeps messages; without a bound, a publisher's `ttl` means nothing (§4.2).
     pub retention: Option<Duration>,
-}
-
-impl fmt::Debug for Keyset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyset")
-            .field("app", &self.app)
-            .field("subscribe_key", &self.subscribe_key)
-            .field("access_manager", &self.access_manager)
-            .finish_non_exhaustive()
-    }
 }

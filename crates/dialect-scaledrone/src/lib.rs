@@ -4,6 +4,7 @@
 //! What is served, what is not and what differs is told in `docs/dialects/scaledrone.md`.
 
 mod auth;
+mod client_id;
 mod convert;
 mod error;
 mod json;
@@ -18,8 +19,7 @@ mod socket;
 mod subscribe;
 mod wire;
 
-pub use auth::Secret;
-pub use settings::{HistoryCap, RoomHistory, RoomPattern, Settings};
+pub use settings::{HistoryCap, RoomHistory, RoomPattern, Settings, channel_id};
 
 use axum::{
     Router,

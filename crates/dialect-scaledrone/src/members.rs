@@ -3,15 +3,15 @@
 //! ended, leaves everything that it was in.
 
 use crate::{
+    client_id::ClientIds,
     limits,
+    settings::Settings,
     wire::{self, Frame, MemberEvent},
 };
 use model::{Clock, Error, ErrorKind, Result};
-use rand::RngExt;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
 };
 use tokio::sync::mpsc;
 
@@ -25,6 +25,7 @@ pub struct Members {
     started_ticks: u64,
     most_connections: usize,
     reconnect_ticks: u64,
+    ids: ClientIds,
 }
 
 /// One connection's place. Dropping it is leaving.
@@ -67,15 +68,20 @@ pub fn is_observable(room: &str) -> bool {
 
 impl Members {
     /// Nobody yet.
-    pub fn new(most_connections: usize, reconnect_within: Duration, clock: Arc<dyn Clock>) -> Members {
-        let reconnect_ticks = u64::try_from(reconnect_within.as_nanos() / 100).unwrap_or(u64::MAX);
-        let started_ticks = clock.monotonic_ticks();
-        Members { state: Mutex::default(), clock, started_ticks, most_connections, reconnect_ticks }
+    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Members {
+        Members {
+            state: Mutex::default(),
+            started_ticks: clock.monotonic_ticks(),
+            clock,
+            most_connections: settings.connections,
+            reconnect_ticks: u64::try_from(settings.reconnect_within.as_nanos() / 100).unwrap_or(u64::MAX),
+            ids: ClientIds::new(settings),
+        }
     }
 
     /// A place for a new connection, under an id that was never used before.
     pub fn connect(self: &Arc<Self>) -> Result<Seat> {
-        let id: Arc<str> = new_client_id().into();
+        let id: Arc<str> = self.ids.draw().into();
         let mut state = self.lock();
         if state.connections.len() >= self.most_connections {
             return Err(Error::new(ErrorKind::TooMany, "connection limit exceeded"));
@@ -104,15 +110,16 @@ impl Members {
         self.state.lock().expect("nothing panics while it holds the member lists")
     }
 
-    /// Whether a client id that is not in use may be gone on under: its connection ended moments ago, or all
-    /// connections did, because the program started moments ago and had to forget whose they were.
+    /// Whether a client id that is not in use may be gone on under: its connection ended moments ago, or the program
+    /// started moments ago and one before it gave out the id.
     fn may_resume(&self, state: &State, id: &str) -> bool {
         if self.reconnect_ticks == 0 || state.connections.contains_key(id) || state.resumed.contains_key(id) {
             return false;
         }
         let now = self.clock.monotonic_ticks();
         let recent = |then: u64| now.saturating_sub(then) <= self.reconnect_ticks;
-        recent(self.started_ticks) || state.departed.iter().any(|(when, departed)| &**departed == id && recent(*when))
+        let before_start = recent(self.started_ticks) && self.ids.are_ours(id);
+        before_start || state.departed.iter().any(|(when, departed)| &**departed == id && recent(*when))
     }
 }
 
@@ -243,12 +250,4 @@ impl Present {
     fn ids(&self) -> impl Iterator<Item = Arc<str>> + '_ {
         self.list.values().map(|member| member.id.clone())
     }
-}
-
-/// `hCzb:J2FnbcIGPhz6`: two runs of letters and digits with a colon between, safe in a path as it stands (§1).
-fn new_client_id() -> String {
-    let mut rng = rand::rng();
-    let mut run =
-        |length: usize| (0..length).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect::<String>();
-    format!("{}:{}", run(4), run(12))
 }

@@ -337,3 +337,6 @@ fn refused_token(error: TokenError) -> Error {
 fn unknown_message() -> Error {
     Error::invalid("history_after: not the id of a message")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What an operator says about one Scaledrone channel, and the channel as it is served.
 
-use crate::{auth::Secret, convert, limits, members::Members, permissions};
+use crate::{convert, limits, members::Members, permissions};
+use edge::Secret;
 use model::{AppId, Channel, ChannelName, Clock, Error, ErrorKind, Origin, Result, UserId};
 use service::{Access, AccessWindow, Caller, Draft, Rights, Rule, Scope};
 use std::{sync::Arc, time::Duration};
@@ -26,7 +27,7 @@ const TAKEN_PATHS: [&str; 16] = [
 ];
 
 /// One Scaledrone channel.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The app whose channels are its rooms.
     pub app: AppId,
@@ -104,31 +105,18 @@ impl Settings {
             reconnect_within: limits::RECONNECT_WITHIN,
         }
     }
+}
 
-    /// Every mistake in these settings, in words for an operator.
-    pub fn mistakes(&self) -> Vec<String> {
-        let mut mistakes = Vec::new();
-        let clean = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if !(1..=64).contains(&self.channel.len()) || !self.channel.bytes().all(clean) {
-            mistakes.push("channel: 1 to 64 characters of a-z A-Z 0-9 - _".to_owned());
-        }
-        if TAKEN_PATHS.contains(&self.channel.as_str()) {
-            mistakes.push(format!("channel: `{}` is the beginning of another API's paths", self.channel));
-        }
-        match &self.secret {
-            Some(secret) if secret.is(b"") => mistakes.push("secret: it is empty".to_owned()),
-            None if self.require_auth => mistakes.push("secret: require_auth = true needs one".to_owned()),
-            Some(_) | None => {}
-        }
-        let caps = self.rooms.iter().map(|rule| rule.history).chain([self.history]);
-        if caps.flatten().any(|cap| !(1..=limits::HISTORY_MESSAGES).contains(&cap.messages)) {
-            mistakes.push(format!("history: messages must be 1 to {}", limits::HISTORY_MESSAGES));
-        }
-        if !(1..=model::limits::PAYLOAD_BYTES).contains(&self.message_bytes) {
-            mistakes.push(format!("message_bytes: 1 to {}", model::limits::PAYLOAD_BYTES));
-        }
-        mistakes
+/// Reads the id of a channel: 1 to 64 letters, digits, `-` and `_` that do not begin another API's paths.
+pub fn channel_id(text: &str) -> Result<String, String> {
+    let clean = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !(1..=64).contains(&text.len()) || !text.bytes().all(clean) {
+        return Err(format!("{text:?} is not 1 to 64 characters of a-z A-Z 0-9 - _"));
     }
+    if TAKEN_PATHS.contains(&text) {
+        return Err(format!("{text:?} is the beginning of another API's paths"));
+    }
+    Ok(text.to_owned())
 }
 
 /// One Scaledrone channel as it is served.
@@ -152,7 +140,7 @@ pub struct Room {
 impl Served {
     /// A channel that nobody is connected to yet.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Served {
-        let members = Members::new(settings.connections, settings.reconnect_within, clock);
+        let members = Members::new(&settings, clock);
         let scopes = match settings.reachable.as_slice() {
             [] => vec![Scope::Prefix("".into())],
             scopes => scopes.to_vec(),

@@ -57,8 +57,11 @@ struct Connection<'a> {
 /// What the service was asked for, and what came of it.
 enum Done {
     Published(Vec<(Callback, Result<Published>)>),
-    Joined(Box<Join>, Result<(Joined, Option<Subscription>)>),
+    Joined(Box<(Join, Outcome)>),
 }
+
+/// History and, for a room that was not followed before, its subscription.
+type Outcome = Result<(Joined, Option<Subscription>)>;
 
 /// How a connection goes on after something happened.
 enum Next {
@@ -180,7 +183,7 @@ impl Connection<'_> {
         let channels = self.door.channels.clone();
         self.work = Some(Box::pin(async move {
             let outcome = subscribe::join(&channels, &join, followed).await;
-            Done::Joined(Box::new(join), outcome)
+            Done::Joined(Box::new((join, outcome)))
         }));
     }
 
@@ -219,7 +222,10 @@ impl Connection<'_> {
                     .collect();
                 self.send(frames).await
             }
-            Done::Joined(join, outcome) => self.on_joined(*join, outcome).await,
+            Done::Joined(joined) => {
+                let (join, outcome) = *joined;
+                self.on_joined(join, outcome).await
+            }
         };
         match (next, self.postponed.take()) {
             (Next::Continue, Some(step)) => self.take(step).await,
@@ -227,7 +233,7 @@ impl Connection<'_> {
         }
     }
 
-    async fn on_joined(&mut self, join: Join, outcome: Result<(Joined, Option<Subscription>)>) -> Next {
+    async fn on_joined(&mut self, join: Join, outcome: Outcome) -> Next {
         let room = join.room.name.clone();
         let (outcome, subscription) = match outcome {
             Ok((joined, subscription)) => (Ok(joined), subscription),

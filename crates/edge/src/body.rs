@@ -1,5 +1,6 @@
 //! Reading a request's body, bounded in bytes and in time.
 
+use crate::settings::{DISCARD_TIME, DISCARDED_BYTES};
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -25,19 +26,42 @@ pub enum BodyError {
     Broken(axum::Error),
 }
 
-/// The whole body. One that announces too many bytes is refused before any is read.
-pub async fn read(body: Body, bounds: Bounds) -> Result<Bytes, BodyError> {
-    if body.size_hint().lower() > bounds.bytes as u64 {
-        return Err(BodyError::TooLarge);
-    }
+/// The whole body. Of one that is too large nothing is kept.
+pub async fn read(mut body: Body, bounds: Bounds) -> Result<Bytes, BodyError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    tokio::time::timeout(bounds.time, collect(body, bounds.bytes)).await.unwrap_or(Err(BodyError::TimedOut))
+    let announced = body.size_hint().lower();
+    let outcome = match announced > bounds.bytes as u64 {
+        true => Err(BodyError::TooLarge),
+        false => {
+            let collected = tokio::time::timeout(bounds.time, collect(&mut body, bounds.bytes)).await;
+            collected.unwrap_or(Err(BodyError::TimedOut))
+        }
+    };
+    if let Err(BodyError::TooLarge) = outcome {
+        discard(body, bounds.time).await;
+    }
+    outcome
+}
+
+/// Reads on for a while without keeping anything: a client that is still sending when its socket is closed would see a
+/// broken connection instead of the answer that says why.
+async fn discard(mut body: Body, time: Duration) {
+    let sent = async {
+        let mut bytes = 0;
+        while bytes < DISCARDED_BYTES
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // Whether it ended or not, the answer is the same.
+    let _ = tokio::time::timeout(time.min(DISCARD_TIME), sent).await;
 }
 
 /// A body that came in one piece, as most do, is not copied.
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, BodyError> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {

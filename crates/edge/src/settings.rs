@@ -10,6 +10,10 @@ pub(crate) const BACKLOG: u32 = 1024;
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
 /// How long to wait after the system refused to accept (no file descriptors left) before trying again.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of a body that is too large which are read and thrown away, so that its sender reads the answer.
+pub(crate) const DISCARDED_BYTES: usize = 32 << 20;
+/// How long that may take.
+pub(crate) const DISCARD_TIME: Duration = Duration::from_secs(5);
 /// What a client that was refused for overload is told to wait, in seconds.
 pub(crate) const RETRY_AFTER_SECONDS: &str = "1";
 /// Characters of a request id that a client may choose.

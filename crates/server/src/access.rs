@@ -1,7 +1,9 @@
 //! Keys of the configuration to rights of the service.
 
-use crate::config::{App, Key, Right};
+use crate::config::{App, Key, Right, Scaledrone};
 use dialect_native as native;
+use dialect_pubnub as pubnub;
+use dialect_scaledrone as scaledrone;
 use service::{Access, AccessWindow, Rights, Rule, Scope};
 use std::sync::Arc;
 
@@ -9,6 +11,44 @@ use std::sync::Arc;
 pub fn native_apps(apps: &[App]) -> Vec<native::App> {
     let app = |app: &App| native::App { name: app.name.clone(), keys: app.keys.iter().map(key).collect() };
     apps.iter().map(app).collect()
+}
+
+/// The keysets of PubNub's clients. They see names in the clear only.
+pub fn pubnub_keysets(apps: &[App]) -> Vec<pubnub::Keyset> {
+    apps.iter().filter_map(pubnub_keyset).collect()
+}
+
+fn pubnub_keyset(app: &App) -> Option<pubnub::Keyset> {
+    let table = app.pubnub.as_ref()?;
+    let everywhere = || vec![Scope::Prefix("".into())];
+    Some(pubnub::Keyset {
+        app: app.name.clone(),
+        publish_key: table.publish_key.clone(),
+        subscribe_key: table.subscribe_key.clone(),
+        secret_key: table.secret_key.as_ref().map(|secret| secret.value.clone()),
+        access_manager: table.access_manager,
+        delete_from_history: table.delete_from_history,
+        scopes: if table.channels.is_empty() { everywhere() } else { table.channels.clone() },
+        retention: app.retention.age,
+    })
+}
+
+/// The apps that Scaledrone's clients reach, as that dialect takes them.
+pub fn scaledrone_channels(apps: &[App]) -> Vec<scaledrone::Settings> {
+    let served = apps.iter().filter_map(|app| Some((app, app.scaledrone.as_ref()?)));
+    let settings = |(app, table): (&App, &Scaledrone)| scaledrone::Settings {
+        app: app.name.clone(),
+        channel: table.channel.clone(),
+        secret: table.secret.as_ref().map(|secret| secret.value.clone()),
+        require_auth: table.require_auth,
+        history: table.history,
+        rooms: table.rooms.clone(),
+        reachable: table.channels.clone(),
+        message_bytes: table.message_bytes,
+        connections: table.connections,
+        reconnect_within: table.reconnect_within,
+    };
+    served.map(settings).collect()
 }
 
 fn key(key: &Key) -> native::Key {

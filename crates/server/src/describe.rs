@@ -14,7 +14,8 @@ pub fn banner(config: &Config, address: SocketAddr) -> String {
     let folder = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
     let _ = writeln!(text, "  data   {}", folder.display());
     for app in &config.apps {
-        let _ = writeln!(text, "  app    {}: native API, {}", app.name, counted(app.keys.len(), "key"));
+        let pubnub = app.pubnub.as_ref().map_or("", |_| "; PubNub");
+        let _ = writeln!(text, "  app    {}: native API, {}{pubnub}", app.name, counted(app.keys.len(), "key"));
     }
     if let Some(app) = config.apps.first() {
         let _ = write!(text, "\nTry it:\n{}", example(app, address));
@@ -41,6 +42,9 @@ pub fn overview(config: &Config) -> String {
         let _ = writeln!(text, "  keeps {}", retention(app));
         for (index, key) in app.keys.iter().enumerate() {
             let _ = writeln!(text, "  native API, key {}: {}", index + 1, key_in_words(key));
+        }
+        if let Some(line) = pubnub(app) {
+            let _ = writeln!(text, "  {line}");
         }
         for line in vendors(app) {
             let _ = writeln!(text, "  not served by this build: {line}");
@@ -73,14 +77,20 @@ fn key_in_words(key: &Key) -> String {
     text
 }
 
-/// What is configured for the vendors' clients, a line each.
+/// What is served to PubNub's clients.
+fn pubnub(app: &App) -> Option<String> {
+    let table = app.pubnub.as_ref()?;
+    let (publish, subscribe) = (&table.publish_key, &table.subscribe_key);
+    let (access, delete) = (on(table.access_manager), on(table.delete_from_history));
+    Some(format!("PubNub keyset {publish} / {subscribe}, access manager {access}, delete from history {delete}"))
+}
+
+fn on(flag: bool) -> &'static str {
+    if flag { "on" } else { "off" }
+}
+
+/// What is configured for the other vendors' clients, a line each.
 fn vendors(app: &App) -> Vec<String> {
-    let on = |flag: bool| if flag { "on" } else { "off" };
-    let pubnub = app.pubnub.as_ref().map(|table| {
-        let (publish, subscribe) = (&table.publish_key, &table.subscribe_key);
-        let (access, delete) = (on(table.access_manager), on(table.delete_from_history));
-        format!("PubNub keyset {publish} / {subscribe}, access manager {access}, delete from history {delete}")
-    });
     let scaledrone = app.scaledrone.as_ref().map(|table| {
         let age = |age: Option<Duration>| age.map_or(String::new(), |age| format!(" of {}", units::show_duration(age)));
         let history = table.history.map_or("off".to_owned(), |history| {
@@ -96,7 +106,7 @@ fn vendors(app: &App) -> Vec<String> {
         let epoch = table.epoch.map_or("2025-01-01T00:00:00Z".to_owned(), |epoch| epoch.to_string());
         format!("Osmium realm with {}, ids from {epoch}", counted(table.users.len(), "user"))
     });
-    [pubnub, scaledrone, agora, osmium].into_iter().flatten().collect()
+    [scaledrone, agora, osmium].into_iter().flatten().collect()
 }
 
 fn scope(scope: &Scope) -> String {

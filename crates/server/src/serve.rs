@@ -12,6 +12,7 @@ use crate::{
 use anyhow::Context;
 use axum::Router;
 use edge::{CancellationToken, Readiness};
+use model::Clock;
 use prometheus_client::registry::Registry;
 use service::{Channels, Parts};
 use std::{io::Write, sync::Arc, time::Duration};
@@ -43,7 +44,8 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyhow::Result<()> {
-    let parts = Parts { store: storage.store(), fanout: None, clock: Arc::new(SystemClock::new()) };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let parts = Parts { store: storage.store(), fanout: None, clock: clock.clone() };
     let settings = config.service.clone();
     let channels = tokio::task::spawn_blocking(|| Channels::start(parts, settings)).await?.context("starting")?;
     let stop = CancellationToken::new();
@@ -53,7 +55,7 @@ async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyho
     let metrics = edge::Metrics::register(&mut registry);
     channels.register_metrics(&mut registry);
     storage.register_metrics(&mut registry);
-    let router = router(&config, &channels, registry, &stop);
+    let router = router(&config, &channels, clock, registry, &stop)?;
 
     print_banner(&config, &listener)?;
     let ended = edge::serve(listener, router, config.edge.clone(), metrics, stop).await;
@@ -67,16 +69,27 @@ async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyho
     Ok(())
 }
 
-fn router(config: &Config, channels: &Channels, registry: Registry, stop: &CancellationToken) -> Router {
+fn router(
+    config: &Config,
+    channels: &Channels,
+    clock: Arc<dyn Clock>,
+    registry: Registry,
+    stop: &CancellationToken,
+) -> anyhow::Result<Router> {
     let apps = access::native_apps(&config.apps);
     let native = dialect_native::router(channels.clone(), apps, config.native.clone(), stop.clone());
+    let keysets = access::pubnub_keysets(&config.apps);
+    let limits = dialect_pubnub::Settings::default();
+    let pubnub = dialect_pubnub::router(channels.clone(), clock.clone(), keysets, limits)?;
+    let scaledrone = access::scaledrone_channels(&config.apps);
+    let scaledrone = dialect_scaledrone::router(channels.clone(), scaledrone, clock, stop.clone());
     let (channels, stop) = (channels.clone(), stop.clone());
     let readiness: Readiness = Arc::new(move || match (stop.is_cancelled(), channels.status().accepting) {
         (true, _) => Err("stopping".to_owned()),
         (false, false) => Err("no new messages are accepted: an unknown outcome is being settled".to_owned()),
         (false, true) => Ok(()),
     });
-    native.merge(edge::probes(readiness, Arc::new(registry)))
+    Ok(native.merge(pubnub).merge(scaledrone).merge(edge::probes(readiness, Arc::new(registry))))
 }
 
 /// A reader of the first line learns the port that was chosen, so it is flushed at once.

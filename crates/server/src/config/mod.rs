@@ -11,6 +11,7 @@ mod vendors;
 
 pub use app::{App, Key, Retention, Right};
 pub use reader::{Environment, Mistake};
+pub use vendors::Scaledrone;
 
 use reader::{Reader, Section};
 use std::{

@@ -39,12 +39,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         warnings.push("no app is configured: nobody can be served (add [[app]])".to_owned());
     }
     for app in &config.apps {
-        let tables = [
-            (app.pubnub.is_some(), "pubnub", "PubNub"),
-            (app.scaledrone.is_some(), "scaledrone", "Scaledrone"),
-            (app.agora.is_some(), "agora", "Agora RTM"),
-            (app.osmium.is_some(), "osmium", "Osmium"),
-        ];
+        let tables = [(app.agora.is_some(), "agora", "Agora RTM"), (app.osmium.is_some(), "osmium", "Osmium")];
         for (_, table, vendor) in tables.iter().filter(|(configured, ..)| *configured) {
             warnings.push(format!(
                 "app {}: app.{table} is configured, but this build does not serve {vendor} yet",

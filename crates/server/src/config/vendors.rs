@@ -5,6 +5,7 @@ use super::{
     reader::{At, Section},
     units,
 };
+use dialect_scaledrone::{HistoryCap, RoomHistory, RoomPattern, limits};
 use edge::Secret;
 use service::Scope;
 use std::time::Duration;
@@ -40,18 +41,17 @@ pub struct Scaledrone {
     /// Clients need a token.
     pub require_auth: bool,
     /// What a subscriber may ask for.
-    pub history: Option<ScaledroneHistory>,
+    pub history: Option<HistoryCap>,
+    /// Rooms with a rule of their own.
+    pub rooms: Vec<RoomHistory>,
+    /// Bytes of a message.
+    pub message_bytes: usize,
+    /// Connections at a time.
+    pub connections: usize,
+    /// How long a token is good for a client that reconnects.
+    pub reconnect_within: Duration,
     /// Where; empty for everywhere.
     pub channels: Vec<Scope>,
-}
-
-/// What a Scaledrone subscriber may ask for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ScaledroneHistory {
-    /// This many messages.
-    pub messages: u32,
-    /// Up to this age.
-    pub age: Option<Duration>,
 }
 
 /// An Agora project.
@@ -112,24 +112,53 @@ pub(super) fn pubnub(section: Section<'_>) -> Option<Pubnub> {
 }
 
 pub(super) fn scaledrone(section: Section<'_>) -> Option<Scaledrone> {
-    let channel = section.required("channel");
+    let channel = section.parsed("channel", dialect_scaledrone::channel_id);
+    if channel.is_none() {
+        section.required("channel");
+    }
     let secret = section.secret("secret");
     let require_auth = section.flag("require_auth", false);
     if require_auth && secret.is_none() {
         section.mistake(section.line, "app.scaledrone: require_auth = true needs a secret");
     }
-    let history = section.section("history").and_then(scaledrone_history);
+    let history = section.section("history").map(scaledrone_history);
+    let rooms = section.sections("room").into_iter().filter_map(scaledrone_room).collect();
+    let (mut message_bytes, mut connections) = (limits::MESSAGE_BYTES, limits::CONNECTIONS);
+    section.set_size("message", 1..=model::limits::PAYLOAD_BYTES, &mut message_bytes);
+    section.set_count("connections", 1..=10_000_000, &mut connections);
+    let mut reconnect_within = limits::RECONNECT_WITHIN;
+    section.set_duration("reconnect_within", Duration::ZERO..=Duration::from_secs(3600), &mut reconnect_within);
     let channels = channels(&section);
     let line = section.line;
     section.finish();
-    Some(Scaledrone { line, channel: channel?.value, secret, require_auth, history, channels })
+    let channel = channel?.value;
+    Some(Scaledrone {
+        line,
+        channel,
+        secret,
+        require_auth,
+        history,
+        rooms,
+        message_bytes,
+        connections,
+        reconnect_within,
+        channels,
+    })
 }
 
-fn scaledrone_history(section: Section<'_>) -> Option<ScaledroneHistory> {
-    let messages = section.number("messages", 1..=100);
+fn scaledrone_history(section: Section<'_>) -> HistoryCap {
+    let messages = section.number("messages", 1..=u64::from(limits::HISTORY_MESSAGES));
     let age = section.parsed("age", units::duration);
     section.finish();
-    Some(ScaledroneHistory { messages: messages.map_or(100, |at| at.value as u32), age: age.map(|at| at.value) })
+    let messages = messages.map_or(limits::VENDOR_HISTORY_MESSAGES, |at| at.value as u32);
+    HistoryCap { messages, age: age.map(|at| at.value) }
+}
+
+fn scaledrone_room(section: Section<'_>) -> Option<RoomHistory> {
+    let name = section.required("name");
+    let history = section.section("history").map(scaledrone_history);
+    section.finish();
+    Some(RoomHistory { room: RoomPattern(name?.value), history })
 }
 
 pub(super) fn agora(section: Section<'_>) -> Option<Agora> {

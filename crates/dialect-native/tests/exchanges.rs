@@ -1,0 +1,201 @@
+//! The native API against the oracle of the store: exchanges kept as data files, which do not know which server
+//! answers, and streams.
+
+use axum::{
+    Router,
+    body::{Body, BodyDataStream},
+};
+use dialect_native::{App, Key, Settings, router};
+use edge::{CancellationToken, Secret};
+use futures_util::StreamExt;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use model::{AppId, ChannelName};
+use serde_json::Value;
+use service::{Access, AccessWindow, Channels, Parts, Rights, Rule, Scope};
+use std::{sync::Arc, time::Duration};
+use testkit::{ManualClock, MemoryStore};
+use tower::ServiceExt;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Api {
+    router: Router,
+    stop: CancellationToken,
+}
+
+fn api() -> Api {
+    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: Arc::new(ManualClock::default()) };
+    let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
+    let stop = CancellationToken::new();
+    let settings = Settings { heartbeat: Duration::from_millis(50), ..Settings::default() };
+    let app = App { name: AppId::new("demo").expect("a name"), keys: keys() };
+    Api { router: router(channels, [app], settings, stop.clone()), stop }
+}
+
+/// `admin` may everything, `reader` reads, `writer` writes into `room.*`, `late` sees the newest two.
+fn keys() -> Vec<Key> {
+    let key = |secret: &str, access: Access| Key { secret: Secret::new(secret), access: Arc::new(access) };
+    let read = Rights::READ | Rights::HISTORY;
+    let everywhere = |rights| Access::new([Rule { scope: Scope::Everything, rights }]);
+    let mut late = everywhere(read);
+    late.window = AccessWindow { newest: Some(2), ..AccessWindow::default() };
+    let one = ChannelName::named("one").expect("a name");
+    vec![
+        key("admin", Access::admin()),
+        key("reader", everywhere(read)),
+        key("writer", Access::new([Rule { scope: Scope::Prefix("room.".into()), rights: Rights::WRITE }])),
+        key("one", Access::new([Rule { scope: Scope::Channel(one), rights: read }])),
+        key("late", late),
+    ]
+}
+
+impl Api {
+    async fn call(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.expect("a router always answers")
+    }
+
+    async fn publish(&self, body: &str) {
+        let response = self.call(request("POST", "/v1/apps/demo/channels/a/messages", Some("admin"), body)).await;
+        assert!(response.status().is_success(), "{}", response.status());
+    }
+
+    async fn stream(&self, path: &str) -> BodyDataStream {
+        let response = self.call(request("GET", path, Some("admin"), "")).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        response.into_body().into_data_stream()
+    }
+}
+
+fn request(method: &str, path: &str, key: Option<&str>, body: &str) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    request.body(Body::from(body.to_owned())).expect("a request")
+}
+
+/// Asks every exchange of a file, in order, of one server that was empty before. An exchange: what it is about, `ask`
+/// (method and path), `key`, `headers`, `body` (text), and the answer: `status`, `answer` (which must hold what is
+/// written; `"*"` stands for anything), `holds` (texts in it), `sends` (headers).
+async fn check(file: &str) {
+    let api = api();
+    let exchanges: Vec<Value> = serde_json::from_str(file).expect("JSON");
+    assert!(!exchanges.is_empty());
+    for exchange in exchanges {
+        let about = exchange["about"].as_str().expect("what it is about");
+        let (method, path) = exchange["ask"].as_str().and_then(|ask| ask.split_once(' ')).expect("method and path");
+        let body = exchange["body"].as_str().unwrap_or_default();
+        let mut request = request(method, path, exchange["key"].as_str(), body);
+        for (name, value) in exchange["headers"].as_object().into_iter().flatten() {
+            let name = http::HeaderName::try_from(name.as_str()).expect("a header");
+            request.headers_mut().insert(name, value.as_str().expect("a text").parse().expect("a value"));
+        }
+        let response = api.call(request).await;
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(u64::from(head.status.as_u16()), exchange["status"], "{about}: {text}");
+        if let Some(expected) = exchange.get("answer") {
+            let answer = serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{about}: {error}: {text}"));
+            assert!(fits(expected, &answer), "{about}:\nexpected {expected}\nanswered {text}");
+        }
+        for part in exchange["holds"].as_array().into_iter().flatten() {
+            assert!(text.contains(part.as_str().expect("a text")), "{about}: {part} is missing in {text}");
+        }
+        for (name, value) in exchange["sends"].as_object().into_iter().flatten() {
+            assert_eq!(
+                head.headers.get(name).map(|value| value.as_bytes()),
+                value.as_str().map(str::as_bytes),
+                "{about}: {name}"
+            );
+        }
+    }
+}
+
+fn fits(expected: &Value, answer: &Value) -> bool {
+    match (expected, answer) {
+        (Value::String(any), _) if any == "*" => true,
+        (Value::Object(expected), Value::Object(answer)) => {
+            expected.iter().all(|(name, value)| answer.get(name).is_some_and(|found| fits(value, found)))
+        }
+        (Value::Array(expected), Value::Array(answer)) => {
+            expected.len() == answer.len() && expected.iter().zip(answer).all(|(expected, found)| fits(expected, found))
+        }
+        _ => expected == answer,
+    }
+}
+
+#[tokio::test]
+async fn publishing() {
+    check(include_str!("exchanges/publish.json")).await;
+}
+
+#[tokio::test]
+async fn pages() {
+    check(include_str!("exchanges/history.json")).await;
+}
+
+#[tokio::test]
+async fn rights_and_paths() {
+    check(include_str!("exchanges/rights.json")).await;
+}
+
+/// Reads until a text was seen.
+async fn read_until(stream: &mut BodyDataStream, text: &str) -> String {
+    let mut seen = String::new();
+    let read = async {
+        while !seen.contains(text) {
+            let chunk = stream.next().await.expect("the stream has not ended").expect("it goes on");
+            seen += std::str::from_utf8(&chunk).expect("text");
+        }
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| panic!("{text:?} does not come"));
+    seen
+}
+
+#[tokio::test]
+async fn a_stream_joins_history_and_live_and_says_where_to_go_on() {
+    let api = api();
+    api.publish(r#"[{"payload":1},{"payload":2}]"#).await;
+    let mut stream = api.stream("/v1/apps/demo/channels/a/stream?from=start").await;
+    let past = read_until(&mut stream, r#""payload":2}"#).await;
+    assert!(past.starts_with("retry: 2000\nevent: position\nid: 0\n"), "{past}");
+    assert!(past.contains(r#""payload":1}"#), "{past}");
+    api.publish(r#"{"payload":3}"#).await;
+    let live = read_until(&mut stream, "\n\n").await;
+    assert!(live.contains("event: message\n") && live.contains(r#""channel":"a","payload":3}"#), "{live}");
+
+    let id = live.split("id: ").nth(1).and_then(|rest| rest.lines().next()).expect("an id");
+    api.publish(r#"{"payload":4}"#).await;
+    let mut again = request("GET", "/v1/apps/demo/channels/a/stream?from=start", Some("admin"), "");
+    again.headers_mut().insert("last-event-id", id.parse().expect("a value"));
+    let mut again = api.call(again).await.into_body().into_data_stream();
+    let seen = read_until(&mut again, r#""payload":4}"#).await;
+    assert!(!seen.contains(r#""payload":3}"#), "the last event that was seen comes before from: {seen}");
+}
+
+#[tokio::test]
+async fn a_stream_shows_signals_beats_and_says_goodbye() {
+    let api = api();
+    let mut stream = api.stream("/v1/apps/demo/stream?channel=a&pattern=b.*&access_token=unused").await;
+    read_until(&mut stream, "event: position").await;
+    read_until(&mut stream, ":\n\n").await;
+    let signal = request("POST", "/v1/apps/demo/channels/b.c/signals", Some("admin"), "{\"payload\":[1,\r\n2]}");
+    assert_eq!(api.call(signal).await.status(), 201);
+    let seen = read_until(&mut stream, "\ndata: 2]}\n\n").await;
+    assert!(seen.contains("event: signal\n") && seen.contains(r#""channel":"b.c","payload":[1,"#), "{seen}");
+    api.stop.cancel();
+    read_until(&mut stream, ": stopping\n\n").await;
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_takes_its_key_from_the_query() {
+    let api = api();
+    let call = async |path: &str| api.call(request("GET", path, None, "")).await.status().as_u16();
+    assert_eq!(call("/v1/apps/demo/channels/a/stream?access_token=reader").await, 200);
+    assert_eq!(call("/v1/apps/demo/channels/a/stream?access_token=wrong").await, 401);
+    assert_eq!(call("/v1/apps/demo/channels/a/messages?access_token=reader").await, 401, "streams only");
+}

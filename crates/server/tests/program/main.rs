@@ -1,0 +1,10 @@
+//! The whole program on an empty folder and a free port: what it promises to those who run it.
+
+mod bad_input;
+mod commands;
+mod kill;
+mod program;
+mod readme;
+mod sockets;
+mod stop;
+mod work;
