@@ -6,7 +6,10 @@ use model::{
     Position, Reaction, ReactionEntry, Removal, RemovedCount, Result, Seq, SeqRange, Span, Target, Version, What,
     Window, limits,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What a channel has been through.
 #[derive(Clone, Default, Debug)]
@@ -195,9 +198,13 @@ impl ChannelState {
     }
 
     pub(crate) fn removable(&self, target: &Target, now: Id) -> Result<Removal> {
+        let named: BTreeSet<Id> = match target {
+            Target::Span(_) => BTreeSet::new(),
+            Target::Ids(ids) => ids.iter().copied().collect(),
+        };
         let wanted = |id: Id| match target {
             Target::Span(span) => span.contains(id),
-            Target::Ids(ids) => ids.contains(&id),
+            Target::Ids(_) => named.contains(&id),
         };
         let taken: Vec<_> = self.there().filter(|m| wanted(m.id) && !m.is_expired(now)).cloned().collect();
         let removal = removal_of(&taken);

@@ -106,6 +106,7 @@ macro_rules! store_suite {
             a_floor_takes_everything_below,
             floors_are_found_by_count_and_age,
             removals_stay_exact_among_many_thousands,
+            a_removal_in_too_many_pieces_is_refused,
             a_reaction_stands_until_it_is_taken_back,
             reactions_are_listed_by_message_and_by_time,
             reactions_go_with_their_message,

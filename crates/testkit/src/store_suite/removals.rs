@@ -1,9 +1,10 @@
 //! Promises about deletion, expiry and floors.
 
-use super::{StoreUnderTest, Story, window};
+use super::{Bench, StoreUnderTest, Story, window};
 use crate::{agree::Pair, channel, removal_of};
 use model::{
-    Channel, Effort, Id, Order, Page, Position, RemovedCount, Seq, SeqRange, ShardId, Span, Store, Target, Window,
+    Channel, Effort, ErrorKind, Id, Order, Page, Position, RemovedCount, Seq, SeqRange, ShardId, Span, Store, Target,
+    Window, limits,
 };
 
 /// Seqs from the first up to and with the second.
@@ -291,6 +292,26 @@ pub fn removals_stay_exact_among_many_thousands<S: StoreUnderTest>(open: impl Fn
             }
         }
     }
+}
+
+/// A removal in more pieces than one change may have is refused, and one of exactly as many is not.
+pub fn a_removal_in_too_many_pieces_is_refused<S: StoreUnderTest>(open: impl Fn() -> S) {
+    let mut bench = Bench::open(open);
+    let room = channel("in pieces");
+    let mut ids = Vec::new();
+    while ids.len() <= 2 * limits::REMOVAL_RANGES {
+        let batch: Vec<_> = (0..limits::BATCH_CHANGES).map(|_| bench.builder.publish(&room, "").id).collect();
+        bench.apply();
+        ids.extend(batch);
+    }
+    bench.tested.flush();
+    let mut every_second: Vec<Id> = ids.into_iter().step_by(2).take(limits::REMOVAL_RANGES + 1).collect();
+    let removable = |ids| bench.store().removable(&room, &Target::Ids(ids), Id::MIN);
+    let refused = removable(every_second.clone()).expect_err("one too many");
+    assert_eq!(refused.kind, ErrorKind::TooLarge);
+    every_second.pop();
+    let removal = removable(every_second).expect("as many as a change may have");
+    assert_eq!((removal.seqs.len(), removal.ids.len()), (limits::REMOVAL_RANGES, 0));
 }
 
 fn read(store: &dyn Store, room: &Channel, window: &Window) -> Page {

@@ -19,7 +19,7 @@ impl<S: StoreUnderTest> Story<S> {
         self.bench.store()
     }
 
-    /// Applies what was built since the last batch; answers the change that was built last.
+    /// Applies what was built since the last batch, to both.
     pub fn apply(&mut self) {
         let batch = self.bench.builder.batch();
         self.oracle.apply(&batch).expect("the oracle takes the batch");
