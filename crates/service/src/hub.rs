@@ -163,7 +163,9 @@ impl Hub {
             waiting.len() == 1
         };
         match &spot.waits_for {
-            WaitsFor::Pattern => drop(self.patterns.fetch_add(1, Ordering::SeqCst)),
+            WaitsFor::Pattern => {
+                self.patterns.fetch_add(1, Ordering::SeqCst);
+            }
             WaitsFor::Channel(name) if first => self.listen(app, name, true),
             WaitsFor::Channel(_) | WaitsFor::Record => {}
         }
@@ -183,7 +185,9 @@ impl Hub {
             last
         };
         match &spot.waits_for {
-            WaitsFor::Pattern => drop(self.patterns.fetch_sub(1, Ordering::SeqCst)),
+            WaitsFor::Pattern => {
+                self.patterns.fetch_sub(1, Ordering::SeqCst);
+            }
             WaitsFor::Channel(name) if last => self.listen(app, name, false),
             WaitsFor::Channel(_) | WaitsFor::Record => {}
         }

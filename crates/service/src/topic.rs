@@ -184,7 +184,9 @@ impl Topics {
         let mut names = BTreeSet::new();
         for topic in &self.list {
             match topic {
-                Topic::Channel(name) => drop(names.insert(name)),
+                Topic::Channel(name) => {
+                    names.insert(name);
+                }
                 Topic::Group(group) => names.extend(self.reached(group)),
                 Topic::Pattern(_) => return None,
                 Topic::Presence(_) | Topic::PresencePattern(_) | Topic::PresenceGroup(_) => {}
