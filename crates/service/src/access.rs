@@ -66,7 +66,7 @@ pub(crate) struct Visible {
     /// Only ids above this one.
     pub after: Id,
     /// Only this many of the newest seqs.
-    pub newest: Option<u32>,
+    pub newest: Option<u64>,
 }
 
 impl Rights {
@@ -210,7 +210,7 @@ impl Access {
     pub(crate) fn visible(&self, now_ticks: u64) -> Visible {
         let since = self.window.since.unwrap_or(Id::MIN);
         let young = self.window.not_older_than.map_or(Id::MIN, |age| oldest_allowed(now_ticks, age));
-        Visible { after: since.max(young), newest: self.window.newest }
+        Visible { after: since.max(young), newest: self.window.newest.map(u64::from) }
     }
 }
 
@@ -220,6 +220,12 @@ impl Visible {
         self.after == Id::MIN && self.newest.is_none()
     }
 
+    /// What both leave.
+    pub(crate) fn and(self, other: Visible) -> Visible {
+        let newest = [self.newest, other.newest].into_iter().flatten().min();
+        Visible { after: self.after.max(other.after), newest }
+    }
+
     /// What is left of a span.
     pub(crate) fn cut(self, span: Span) -> Span {
         Span { after: span.after.max(self.after), upto: span.upto }
@@ -227,7 +233,7 @@ impl Visible {
 
     /// The greatest seq that is hidden in a channel that goes up to `head`.
     pub(crate) fn above(self, head: Seq) -> Seq {
-        self.newest.map_or(Seq::NONE, |newest| Seq(head.0.saturating_sub(u64::from(newest))))
+        self.newest.map_or(Seq::NONE, |newest| Seq(head.0.saturating_sub(newest)))
     }
 }
 

@@ -7,15 +7,18 @@ use crate::{
     hub::Hub,
     live::Live,
     lookup::LookUps,
+    maintenance::{Keeper, Round},
     metrics::Metrics,
-    order::{Found, Order, Request},
+    order::{Order, Placed, Request},
     pages::Pages,
+    policies::Policies,
     presence::{Attendance, Voice},
     publish,
     queue::Queue,
     reads::Reads,
     ring::{Recent, Ring},
     sequencer::{EPOCH, SHARD, Sequencer, Tools, first_tick},
+    trusted::Watch,
 };
 use bytes::Bytes;
 use model::{
@@ -47,7 +50,10 @@ pub(crate) struct Shared {
     pub deadlines: Arc<Deadlines>,
     /// Held while a group is changed, until the change is known.
     pub groups: tokio::sync::RwLock<()>,
-    queue: Arc<Queue>,
+    pub queue: Arc<Queue>,
+    /// Asks for a round of maintenance.
+    pub rounds: mpsc::Sender<Round>,
+    pub watch: Arc<Watch>,
     ended: watch::Receiver<()>,
 }
 
@@ -108,26 +114,44 @@ impl Channels {
         let settled = store.settle(SHARD, EPOCH)?;
         let live = Arc::new(live(&*store, &*clock, fanout, &settings, &settled, &metrics)?);
         let queue = Arc::new(Queue::new(settings.queue_requests, settings.queue_bytes));
-        let (look_ups, waiting) = mpsc::channel();
         let (ended_sender, ended) = watch::channel(());
 
-        let helper =
-            LookUps { store: store.clone(), clock: clock.clone(), live: live.clone(), queue: queue.clone(), waiting };
-        spawn("look-ups", move || helper.run())?;
+        let helper = |name| {
+            let (sender, waiting) = mpsc::channel();
+            let (store, clock) = (store.clone(), clock.clone());
+            let helper = LookUps { store, clock, live: live.clone(), queue: queue.clone(), waiting };
+            spawn(name, move || helper.run()).map(|()| sender)
+        };
+        let (look_ups, removal_look_ups) = (helper("look-ups")?, helper("removal-look-ups")?);
         let tools = Tools {
             store: store.clone(),
             clock: clock.clone(),
             live: live.clone(),
             queue: queue.clone(),
             look_ups,
+            removal_look_ups,
             metrics: metrics.clone(),
         };
         let sequencer = Sequencer::new(tools, &settings, settled);
-        let running = Running { queue: queue.clone(), live: live.clone(), _ended: ended_sender };
+        let running = Running { queue: queue.clone(), live: live.clone(), _ended: ended_sender.clone() };
         spawn("sequencer", move || {
             let _running = running;
             sequencer.run();
         })?;
+
+        let watch = Arc::new(Watch::load(&*store, &*clock)?);
+        let (rounds, asked) = mpsc::channel();
+        let keeper = Keeper {
+            store: store.clone(),
+            clock: clock.clone(),
+            live: live.clone(),
+            queue: queue.clone(),
+            watch: watch.clone(),
+            settings: settings.clone(),
+            asked,
+            _ended: ended_sender,
+        };
+        spawn("maintenance", move || keeper.run())?;
 
         let reads = Reads::new(store, &settings, metrics.clone());
         let attendance = Arc::new(Attendance::new(&settings, clock.clone()));
@@ -156,15 +180,20 @@ impl Channels {
                 deadlines,
                 groups,
                 queue,
+                rounds,
+                watch,
                 ended,
             }),
             _open,
         })
     }
 
-    /// Refuses new work, finishes what waits, ends subscriptions; returns when the sequencer has stopped.
+    /// Refuses new work, finishes what waits, ends subscriptions; returns when the sequencer and maintenance have
+    /// stopped.
     pub async fn stop(&self) {
         self.shared.queue.close();
+        // Maintenance that has ended already needs not be told.
+        let _ = self.shared.rounds.send(Round::Stop);
         // The sender is dropped without ever sending: an error is the end that is waited for.
         let _ = self.shared.ended.clone().changed().await;
     }
@@ -175,7 +204,7 @@ impl Channels {
         self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::WRITE)?;
         let order = publish::order(&self.shared.live.hasher, &self.shared.settings, channel, draft)?;
-        self.shared.submit_one(order).await
+        self.shared.submit_one(order).await.map(Published::from)
     }
 
     /// Publishes several messages, in order, each with its own outcome; in one batch where they fit.
@@ -199,7 +228,9 @@ impl Channels {
                 Err(error) => refused.push((at, error)),
             }
         }
-        let mut outcomes = self.shared.submit(orders).await;
+        let outcomes = self.shared.submit(orders).await;
+        let mut outcomes: Vec<Result<Published>> =
+            outcomes.into_iter().map(|outcome| outcome.map(Published::from)).collect();
         // By growing index, so each lands where its draft stood.
         for (at, error) in refused {
             outcomes.insert(at, Err(error));
@@ -212,7 +243,7 @@ impl Channels {
         self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::WRITE)?;
         let order = publish::signal(&self.shared.live.hasher, &self.shared.settings, channel, draft)?;
-        self.shared.submit_one(order).await
+        self.shared.submit_one(order).await.map(Published::from)
     }
 
     /// A page of a channel. Needs [`Rights::HISTORY`].
@@ -273,7 +304,7 @@ impl Channels {
         }
         let place = self.shared.live.hasher.record(&key);
         let change = Arc::new(Change::Record(RecordChange { id: Id::MIN, key, value }));
-        let order = Order { change, place, key: None, ttl: None, expected, found: Found::default() };
+        let order = Order { expected, ..Order::new(change, place) };
         self.shared.submit_one(order).await.map(|published| published.id)
     }
 
@@ -333,18 +364,24 @@ impl Shared {
         caller.access.check_stands(self.now())
     }
 
+    /// The same for a call about the whole app: its policies, its holds, who is erased from it.
+    pub fn admit_admin(&self, caller: &Caller) -> Result<()> {
+        caller.access.check_stands(self.now())?;
+        caller.access.demand_prefix("", Rights::ADMIN)
+    }
+
     pub fn check_limit(&self, limit: u32) -> Result<()> {
         let most = self.settings.page_messages;
         if limit <= most { Ok(()) } else { Err(Error::invalid(format!("limit: at most {most}"))) }
     }
 
-    async fn submit_one(&self, order: Order) -> Result<Published> {
+    pub async fn submit_one(&self, order: Order) -> Result<Placed> {
         let outcome = self.submit(vec![order]).await.pop();
         outcome.unwrap_or_else(|| Err(Error::internal("the sequencer gave no outcome")))
     }
 
     /// Hands orders to the sequencer and waits for what became of them.
-    pub async fn submit(&self, orders: Vec<Order>) -> Vec<Result<Published>> {
+    pub async fn submit(&self, orders: Vec<Order>) -> Vec<Result<Placed>> {
         if orders.is_empty() {
             return Vec::new();
         }
@@ -403,10 +440,11 @@ fn live(
     ring.push(&changes, clock.monotonic_ticks());
     let pages = Pages::new(settings.page_cache_bytes, metrics.clone());
     let hub = Hub::new(settings.subscriptions, frontier, fanout.clone());
-    Ok(Live::new(hasher, pages, ring, hub, fanout, frontier))
+    let policies = Arc::new(Policies::load(store, settings.retention.clone())?);
+    Ok(Live::new(hasher, pages, ring, hub, fanout, policies, frontier))
 }
 
-pub(crate) fn check_app(caller: &Caller, app: &AppId) -> Result<()> {
+fn check_app(caller: &Caller, app: &AppId) -> Result<()> {
     if caller.app == *app { Ok(()) } else { Err(Error::new(ErrorKind::Forbidden, "the channel is of another app")) }
 }
 

@@ -1,11 +1,7 @@
 //! Groups: named sets of channels of an app, one record each member (`group` ‖ 0 ‖ `channel`). Who follows a group
 //! follows its channels, and its changes.
 
-use crate::{
-    Caller, Channels, Rights,
-    channels::Shared,
-    order::{Found, Order},
-};
+use crate::{Caller, Channels, Rights, channels::Shared, order::Order};
 use bytes::Bytes;
 use model::{AppId, Change, ChannelName, Error, ErrorKind, Id, RecordChange, RecordKey, RecordKind, Result, limits};
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -148,7 +144,7 @@ impl Shared {
         let key = member_key(app, group, name)?;
         let place = self.live.hasher.record(&key);
         let change = Arc::new(Change::Record(RecordChange { id: Id::MIN, key, value }));
-        Ok(Order { change, place, key: None, ttl: None, expected: None, found: Found::default() })
+        Ok(Order::new(change, place))
     }
 }
 

@@ -3,7 +3,7 @@
 //! process must find it again: there a caller could only collide with keys of a channel it may publish to, where it
 //! could as well repeat the key itself.
 
-use model::{AppId, Channel, ChannelName, Error, IdempotencyKey, Message, RecordKey, Result, limits};
+use model::{AppId, Channel, ChannelName, Error, Id, IdempotencyKey, Message, Reaction, RecordKey, Result, limits};
 use siphasher::sip128::{Hasher128, SipHasher13, SipHasher24};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 
@@ -31,6 +31,9 @@ enum Domain {
     Presence,
     PresencePattern,
     Group,
+    Reaction,
+    Reactions,
+    Holds,
 }
 
 impl Hasher {
@@ -76,6 +79,32 @@ impl Hasher {
 
     pub fn record(&self, key: &RecordKey) -> Place {
         self.hash(Domain::Record, &[key.app.as_str().as_bytes(), &[key.kind as u8], &key.name])
+    }
+
+    /// Of a reaction to a message of a channel.
+    pub fn reaction(&self, channel: Place, reaction: &Reaction) -> Place {
+        let user = &reaction.user;
+        let message = reaction.message.raw().to_le_bytes();
+        let flags = [user.origin as u8, u8::from(user.verified)];
+        let parts: [&[u8]; 6] = [
+            &channel.to_le_bytes(),
+            &message,
+            &flags,
+            user.id.as_bytes(),
+            reaction.kind.as_bytes(),
+            reaction.value.as_bytes(),
+        ];
+        self.hash(Domain::Reaction, &parts)
+    }
+
+    /// Of the number of reactions to a message of a channel.
+    pub fn reactions(&self, channel: Place, message: Id) -> Place {
+        self.hash(Domain::Reactions, &[&channel.to_le_bytes(), &message.raw().to_le_bytes()])
+    }
+
+    /// Of the legal holds of an app.
+    pub fn holds(&self, app: &AppId) -> Place {
+        self.hash(Domain::Holds, &[app.as_str().as_bytes()])
     }
 
     pub fn key(&self, channel: Place, key_hash: u128) -> Place {

@@ -1,7 +1,9 @@
 //! Every bound of the service, in one place. Those of the words themselves (names, payloads, batches) are in
 //! `model::limits`.
 
-use std::time::Duration;
+use crate::Retention;
+use model::AppId;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The bounds that an operator may change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,6 +86,26 @@ pub struct Settings {
     pub presence_waiting: usize,
     /// Channels that a subscription may have to merge to catch up.
     pub catch_up_channels: usize,
+    /// Ids in one deletion.
+    pub delete_ids: usize,
+    /// Reactions in one answer.
+    pub reactions: u32,
+    /// What apps keep, unless it is changed at runtime; one that is not named keeps everything.
+    pub retention: BTreeMap<AppId, Retention>,
+    /// Channels of an app that may have a policy of their own.
+    pub retention_rules: usize,
+    /// Legal holds of an app.
+    pub holds: usize,
+    /// The pause between two rounds of maintenance.
+    pub maintenance_every: Duration,
+    /// Messages that expire in one round.
+    pub expire_messages: u32,
+    /// Channels whose floors are looked at in one round.
+    pub floor_channels: u32,
+    /// Work on giving back bytes in one round.
+    pub sweep_work: Duration,
+    /// Channels, and pages of them, that erasures look through in one round.
+    pub erase_steps: u32,
 }
 
 impl Default for Settings {
@@ -128,6 +150,16 @@ impl Default for Settings {
             presence_interval: Duration::from_secs(10),
             presence_interval_users: 1_000,
             presence_waiting: 10_000,
+            delete_ids: 10_000,
+            reactions: 10_000,
+            retention: BTreeMap::new(),
+            retention_rules: 10_000,
+            holds: 1_000,
+            maintenance_every: Duration::from_secs(1),
+            expire_messages: 10_000,
+            floor_channels: 1_000,
+            sweep_work: Duration::from_millis(50),
+            erase_steps: 100,
         }
     }
 }

@@ -79,7 +79,7 @@ impl Subscription {
         let frontier = shared.live.frontier();
         let visible = caller.access.visible(shared.now().ticks());
         let position = from.unwrap_or(frontier).max(visible.after).min(frontier);
-        let past = Past::new(topics.clone(), shared.live.hasher, visible, frontier);
+        let past = Past::new(topics.clone(), shared.live.hasher, shared.live.policies.clone(), visible, frontier);
         let ticket = caller.access.until.map(|until| shared.deadlines.add(until, &mailbox));
         let mut subscription = Subscription {
             shared,
@@ -155,6 +155,7 @@ impl Subscription {
 
     /// Hands out changes up to the first one at which something is different: the end, or what a group holds.
     fn take_changes(&mut self, changes: Vec<(Arc<Change>, u32)>) -> Result<Option<Delivery>> {
+        let now = self.shared.now();
         let mut items = Vec::with_capacity(changes.len());
         for (change, topic) in changes.into_iter().filter(|(change, _)| change.id() > self.position) {
             if self.is_past_end(change.id()) {
@@ -166,7 +167,9 @@ impl Subscription {
                 self.follow_change(&change)?;
                 return Ok(Some(self.deliver(items, cursor)).filter(|delivery| !delivery.items.is_empty()));
             }
-            items.push(Item { change, topic: topic as usize });
+            if !matches!(&*change, Change::Channel(happened) if is_expired(happened, now)) {
+                items.push(Item { change, topic: topic as usize });
+            }
         }
         Ok(items.last().map(|last| last.change.id()).map(|cursor| self.deliver(items, cursor)))
     }
@@ -183,22 +186,22 @@ impl Subscription {
         let now = self.shared.now();
         let (topics, hasher) = (&self.topics, &self.shared.live.hasher);
         let (mut items, mut regrouped, mut over) = (Vec::new(), None, false);
-        let scan = self.shared.live.ring.scan(self.position, |recent| {
-            over = self.is_past_end(recent.id);
+        let scan = self.shared.live.ring.scan(self.position, |place, change| {
+            over = self.is_past_end(change.id());
             if over {
                 return false;
             }
-            match &*recent.change {
-                Change::Channel(change) => {
-                    if let Some(topic) = topics.matching_change(hasher, change, recent.place)
-                        && !is_expired(change, now)
+            match &**change {
+                Change::Channel(happened) => {
+                    if let Some(topic) = topics.matching_change(hasher, happened, place)
+                        && !is_expired(happened, now)
                     {
-                        budget.spend(recent.change.cost());
-                        items.push(Item { change: recent.change.clone(), topic: topic as usize });
+                        budget.spend(change.cost());
+                        items.push(Item { change: change.clone(), topic: topic as usize });
                     }
                 }
-                Change::Record(change) => {
-                    regrouped = topics.group_change(change).map(|_| recent.change.clone());
+                Change::Record(record) => {
+                    regrouped = topics.group_change(record).map(|_| change.clone());
                 }
             }
             !budget.is_spent() && regrouped.is_none()
@@ -208,7 +211,7 @@ impl Subscription {
             Scan::Upto(upto) => (upto, false),
             Scan::End(upto) => (upto, true),
         };
-        self.hide(&mut items).await?;
+        self.hide(&mut items, now).await?;
         self.over = over;
         self.live = end;
         if let Some(change) = regrouped {
@@ -260,8 +263,8 @@ impl Subscription {
         let mut position = self.position;
         let mut first = HashMap::new();
         loop {
-            let scan = ring.scan(position, |recent| {
-                if let Change::Record(change) = &*recent.change
+            let scan = ring.scan(position, |_, change| {
+                if let Change::Record(change) = &**change
                     && let Some((group, name, added)) = self.topics.group_change(change)
                 {
                     first.entry((group, name)).or_insert(added);
@@ -308,16 +311,16 @@ impl Subscription {
         Ok(())
     }
 
-    /// Takes out what a window of the newest n hides of the time before the subscription.
-    async fn hide(&mut self, items: &mut Vec<Item>) -> Result<()> {
-        let Some(past) = self.past.as_mut().filter(|past| past.hides_by_seq()) else { return Ok(()) };
+    /// Takes out what the caller's window hides of the time before the subscription, and what is not kept any more.
+    async fn hide(&mut self, items: &mut Vec<Item>, now: Id) -> Result<()> {
+        let Some(past) = self.past.as_mut().filter(|past| past.hides()) else { return Ok(()) };
         let unknown = past.channels_without_floor(items);
         if !unknown.is_empty() {
             let asked = unknown.clone();
             let heads = self.shared.reads.run(move |store| store.heads(&asked)).await?;
             past.set_floors(&unknown, &heads);
         }
-        items.retain(|item| past.shows(&item.change));
+        items.retain(|item| past.shows(&item.change, now));
         Ok(())
     }
 
@@ -426,9 +429,8 @@ fn check_history(access: &Access, topics: &[Topic]) -> Result<()> {
 
 fn is_expired(change: &ChannelChange, now: Id) -> bool {
     match &change.what {
-        What::Published { message, .. } => message.is_expired(now),
-        What::Unstored(_)
-        | What::Signal(_)
+        What::Published { message, .. } | What::Unstored(message) => message.is_expired(now),
+        What::Signal(_)
         | What::Presence(_)
         | What::Edited(_)
         | What::Deleted(_)

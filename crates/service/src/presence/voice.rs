@@ -5,8 +5,7 @@
 use super::{Attendance, roster::Roster};
 use crate::{
     hash::Hasher,
-    order::{Found, Order, Request},
-    publish::unnumbered,
+    order::{Order, Request, unnumbered},
     queue::Queue,
 };
 use model::{Channel, Clock, Presence, What};
@@ -64,13 +63,9 @@ impl Voice {
     }
 
     fn announce(&self, events: Vec<(Channel, Presence)>) {
-        let order = |(channel, presence): &(Channel, Presence)| Order {
-            change: unnumbered(channel, What::Presence(Arc::new(presence.clone()))),
-            place: self.hasher.place(channel),
-            key: None,
-            ttl: None,
-            expected: None,
-            found: Found::default(),
+        let order = |(channel, presence): &(Channel, Presence)| {
+            let change = unnumbered(channel, What::Presence(Arc::new(presence.clone())));
+            Order::new(change, self.hasher.place(channel))
         };
         let (sender, receiver) = oneshot::channel();
         let outcomes = match self.queue.push(Request::new(events.iter().map(order).collect(), sender)) {
