@@ -1,9 +1,9 @@
-//! Keys to callers: `Authorization: Bearer <secret>`.
+//! Keys and grants to callers: `Authorization: Bearer <secret>`.
 
-use crate::{error::Problem, params};
+use crate::{Native, error::Problem, grants::Grants, params};
 use edge::Secret;
 use http::{HeaderMap, header};
-use model::AppId;
+use model::{AppId, UserId};
 use service::{Access, Caller};
 use std::{collections::HashMap, sync::Arc};
 
@@ -32,25 +32,50 @@ impl Apps {
     pub fn new(apps: impl IntoIterator<Item = App>) -> Apps {
         Apps(apps.into_iter().map(|app| (app.name, app.keys)).collect())
     }
+}
 
+impl Native {
     /// Who calls. Streams may show their key as `access_token` in the query (RFC 6750 §2.3), because a browser's
     /// `EventSource` cannot set headers.
-    pub fn caller(
+    pub(crate) async fn caller(
         &self,
         app: &AppId,
         headers: &HeaderMap,
         query: Option<&str>,
         is_stream: bool,
     ) -> Result<Caller, Problem> {
-        let keys = self.0.get(app).ok_or_else(Problem::unauthenticated)?;
-        let access = match bearer(headers) {
-            Some(shown) => find(keys, shown),
-            None if is_stream => params::first(query, "access_token").and_then(|shown| find(keys, shown.as_bytes())),
-            None => None,
+        let keys = self.apps.0.get(app).ok_or_else(Problem::unauthenticated)?;
+        let in_query = if is_stream { params::first(query, "access_token") } else { None };
+        let shown = match (bearer(headers), &in_query) {
+            (Some(shown), _) => shown,
+            (None, Some(shown)) => shown.as_bytes(),
+            (None, None) => return Err(Problem::unauthenticated()),
         };
-        let access = access.ok_or_else(Problem::unauthenticated)?;
-        Ok(Caller { app: app.clone(), user: None, access })
+        if let Some(access) = find(keys, shown) {
+            return Ok(Caller { app: app.clone(), user: None, access });
+        }
+        match Grants::is_token(shown) {
+            true => self.grants.caller(&self.channels, app, shown, self.now()).await,
+            false => Err(Problem::unauthenticated()),
+        }
     }
+}
+
+/// Who speaks: the user that the caller's grant names, else the one that the request names. Whoever holds a key may name
+/// anybody.
+pub(crate) fn speaker(caller: &Caller, field: &str, named: Option<UserId>) -> Result<Option<UserId>, Problem> {
+    match (&caller.user, named) {
+        (Some(user), Some(named)) if user.id != named.id || user.origin != named.origin => {
+            Err(Problem::forbidden(field, format!("this grant speaks for {:?} only", &*user.id)))
+        }
+        (Some(user), _) => Ok(Some(user.clone())),
+        (None, named) => Ok(named),
+    }
+}
+
+/// The caller as the user that a request names.
+pub(crate) fn speaking_as(caller: &Caller, field: &str, named: Option<UserId>) -> Result<Caller, Problem> {
+    Ok(Caller { user: speaker(caller, field, named)?, ..caller.clone() })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {

@@ -83,10 +83,35 @@ pub(crate) fn draft(wire: &wire::Draft<'_>, header_key: Option<&str>) -> Result<
     draft.author = optional::<String>("author", wire.author)?.map(|id| author(&id)).transpose()?;
     draft.custom_type = optional::<String>("type", wire.r#type)?.map(Into::into);
     draft.extras = wire.meta.map(extras).transpose()?;
-    draft.ttl = wire.ttl.map(ttl).transpose()?;
+    draft.ttl = wire.ttl.map(|raw| duration("ttl", raw)).transpose()?;
     draft.key = key(optional("key", wire.key)?, header_key)?;
     draft.store = optional("store", wire.store)?.unwrap_or(true);
     Ok(draft)
+}
+
+/// An id as a request names it in a JSON body: a number in a string.
+pub(crate) fn id(field: &str, text: &str) -> Result<Id, Problem> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let id = digits.then(|| text.parse().ok()).flatten();
+    id.map(Id::from_raw)
+        .ok_or_else(|| Problem::invalid(field, format!("{} is not an id, a number below 2^64", shown(text))))
+}
+
+/// A user of one of the doors, as the native API names it.
+pub(crate) fn user(field: &str, id: &str, origin: Option<&str>) -> Result<UserId, Problem> {
+    let origin = match origin {
+        None | Some("native") => Origin::Native,
+        Some("pubnub") => Origin::Pubnub,
+        Some("scaledrone") => Origin::Scaledrone,
+        Some("agora") => Origin::Agora,
+        Some("osmium") => Origin::Osmium,
+        Some(other) => {
+            let text = format!("{} is none of native, pubnub, scaledrone, agora, osmium", shown(other));
+            return Err(Problem::invalid("origin", text));
+        }
+    };
+    UserId::new(origin, id, false)
+        .map_err(|_| Problem::invalid(field, format!("1 to {} bytes without NUL", model::limits::USER_ID_BYTES)))
 }
 
 /// The author that a request names. Whoever holds the key may name anybody, so nothing is verified by it.
@@ -95,17 +120,18 @@ pub(crate) fn author(id: &str) -> Result<UserId, Problem> {
         .map_err(|_| Problem::invalid("author", format!("1 to {} bytes without NUL", model::limits::USER_ID_BYTES)))
 }
 
-fn payload(field: &str, raw: &RawValue) -> Result<Payload, Problem> {
+/// A payload or another value that is kept byte for byte.
+pub(crate) fn payload(field: &str, raw: &RawValue) -> Result<Payload, Problem> {
     let text = shallow(field, raw)?;
     Ok(Payload { form: PayloadForm::Json, bytes: Bytes::copy_from_slice(text.as_bytes()) })
 }
 
 /// `meta` is kept beside the payload as the member of a small JSON object, which every dialect can add to.
-fn extras(meta: &RawValue) -> Result<Bytes, Problem> {
+pub(crate) fn extras(meta: &RawValue) -> Result<Bytes, Problem> {
     Ok(Bytes::from(format!("{{\"meta\":{}}}", shallow("meta", meta)?)))
 }
 
-fn shallow<'a>(field: &str, raw: &'a RawValue) -> Result<&'a str, Problem> {
+pub(crate) fn shallow<'a>(field: &str, raw: &'a RawValue) -> Result<&'a str, Problem> {
     if json::is_shallow(raw.get()) {
         return Ok(raw.get());
     }
@@ -118,9 +144,9 @@ fn optional<T: DeserializeOwned>(field: &str, raw: Option<&RawValue>) -> Result<
 }
 
 /// A number of seconds, or a text like `1h 30m`.
-fn ttl(raw: &RawValue) -> Result<Duration, Problem> {
+pub(crate) fn duration(field: &str, raw: &RawValue) -> Result<Duration, Problem> {
     let wrong =
-        || Problem::invalid("ttl", format!("{} is not a number of seconds or a text like \"1h\"", shown(raw.get())));
+        || Problem::invalid(field, format!("{} is not a number of seconds or a text like \"1h\"", shown(raw.get())));
     if raw.get().starts_with('"') {
         let text: String = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
         return humantime::parse_duration(&text).map_err(|_| wrong());
@@ -173,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_ttl_is_seconds_or_words() {
-        let parse = |text: &str| ttl(serde_json::from_str(text).expect("JSON")).map_err(|_| ());
+        let parse = |text: &str| duration("ttl", serde_json::from_str(text).expect("JSON")).map_err(|_| ());
         assert_eq!(parse("90"), Ok(Duration::from_secs(90)));
         assert_eq!(parse("\"1h 30m\""), Ok(Duration::from_secs(5_400)));
         for bad in ["-1", "1.5", "\"soon\"", "true", "[]", "1e3"] {

@@ -14,7 +14,7 @@ pub(crate) struct Problem {
     name: &'static str,
     detail: String,
     field: Option<String>,
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +37,21 @@ impl Problem {
         Error::invalid(format!("{field}: {}", reason.as_ref())).into()
     }
 
+    /// 413: the field, and what is too large about it.
+    pub fn too_large(field: &str, reason: impl AsRef<str>) -> Problem {
+        Error::new(ErrorKind::TooLarge, format!("{field}: {}", reason.as_ref())).into()
+    }
+
+    /// 403: the field, and why the caller may not say this.
+    pub fn forbidden(field: &str, reason: impl AsRef<str>) -> Problem {
+        Error::new(ErrorKind::Forbidden, format!("{field}: {}", reason.as_ref())).into()
+    }
+
+    /// 404: the field that names what is not there.
+    pub fn not_found(field: &str, reason: impl AsRef<str>) -> Problem {
+        Error::new(ErrorKind::NotFound, format!("{field}: {}", reason.as_ref())).into()
+    }
+
     /// 401: what is shown as a key does not hold. The same text for an unknown app, a missing and a wrong key.
     pub fn unauthenticated() -> Problem {
         let detail = "this needs a key of the app, as the header \"Authorization: Bearer <secret>\"";
@@ -49,10 +64,10 @@ impl Problem {
     }
 
     /// 405.
-    pub fn method_not_allowed(allow: &'static str) -> Problem {
+    pub fn method_not_allowed(allow: &str) -> Problem {
         let detail = format!("allowed here: {allow}");
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
-        Problem { allow: Some(allow), ..problem }
+        Problem { allow: Some(allow.to_owned()), ..problem }
     }
 
     /// Why a body was not read.
@@ -86,8 +101,8 @@ impl Problem {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(allow) = self.allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            headers.insert(header::ALLOW, allow);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"scrollback\""));

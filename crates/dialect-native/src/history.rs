@@ -11,7 +11,7 @@ use crate::{
 };
 use axum::body::Body;
 use http::Response;
-use model::{Channel, ChannelName, Id, Order, Span};
+use model::{Channel, Id, Order, Span};
 use service::{Caller, Query, Reach};
 
 /// Under this name a page keeps its bytes.
@@ -23,18 +23,18 @@ impl Native {
     pub(crate) async fn history(
         &self,
         caller: &Caller,
-        name: ChannelName,
+        channel: &Channel,
         query: Option<&str>,
     ) -> Result<Response<Body>, Problem> {
         let query = parse(Params::parse(query)?, self.settings.page_messages)?;
-        let channel = Channel { app: caller.app.clone(), name };
-        let history = self.channels.history(caller, &channel, &query).await?;
+        let history = self.channels.history(caller, channel, &query).await?;
         let bytes = history.rendered(DIALECT, |history| wire::page(history, &query).into());
         Ok(json(bytes.into()))
     }
 }
 
-fn parse(mut params: Params<'_>, page_messages: u32) -> Result<Query, Problem> {
+/// What a page is asked for, in the words of the query; `read` has the same words as members of an object.
+pub(crate) fn parse(mut params: Params<'_>, page_messages: u32) -> Result<Query, Problem> {
     let most = u64::from(page_messages);
     let limit = params.take_number("limit", 1..=most, DEFAULT_LIMIT.min(most))? as u32;
     let author = params.take("author")?.map(|id| convert::author(&id)).transpose()?;
@@ -74,7 +74,23 @@ fn span(lower: Option<Id>, upper: Option<Id>, order: Option<Order>) -> Result<Re
     Ok(Reach::Span { span, order: order.unwrap_or(implied) })
 }
 
-fn lower(after: Option<Position>, since: Option<Position>) -> Result<Option<Id>, Problem> {
+/// The bounds of a span in the words of a query, which are the same everywhere: `after` or `since`, `before` or `upto`.
+/// Whether any of them is given, and the span.
+pub(crate) fn bounds(params: &mut Params<'_>) -> Result<(bool, Span), Problem> {
+    let lower = lower(position(params, "after")?, position(params, "since")?)?;
+    let upper = match (position(params, "before")?, position(params, "upto")?) {
+        (Some(_), Some(_)) => return Err(Problem::invalid("upto", "not together with before")),
+        (Some(before), None) => Some(("before", before.just_before())),
+        (None, upto) => upto.map(|upto| ("upto", upto.last())),
+    };
+    let span = Span { after: lower.unwrap_or(Id::MIN), upto: upper.map_or(Id::MAX, |(_, upto)| upto) };
+    if let Some((name, _)) = upper.filter(|_| span.after > span.upto) {
+        return Err(Problem::invalid(name, "it lies before the other bound"));
+    }
+    Ok((lower.is_some() || upper.is_some(), span))
+}
+
+pub(crate) fn lower(after: Option<Position>, since: Option<Position>) -> Result<Option<Id>, Problem> {
     match (after, since) {
         (Some(_), Some(_)) => Err(Problem::invalid("since", "not together with after")),
         (Some(after), None) => Ok(Some(after.last())),
@@ -82,7 +98,7 @@ fn lower(after: Option<Position>, since: Option<Position>) -> Result<Option<Id>,
     }
 }
 
-fn position(params: &mut Params<'_>, field: &str) -> Result<Option<Position>, Problem> {
+pub(crate) fn position(params: &mut Params<'_>, field: &str) -> Result<Option<Position>, Problem> {
     params.take(field)?.map(|text| Position::parse(field, &text)).transpose()
 }
 

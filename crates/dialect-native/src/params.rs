@@ -1,6 +1,6 @@
 //! The query of a request: each parameter known, well formed and given once.
 
-use crate::{error::Problem, settings::SHOWN_CHARACTERS};
+use crate::{error::Problem, fields::Fields, settings::SHOWN_CHARACTERS};
 use percent_encoding::percent_decode_str;
 use std::{borrow::Cow, ops::RangeInclusive};
 
@@ -15,6 +15,21 @@ impl<'a> Params<'a> {
             _ => Err(Problem::invalid("query", "the percent-encoded bytes are not UTF-8")),
         });
         Ok(Params(pairs.collect::<Result<_, _>>()?))
+    }
+
+    /// The members of a JSON object as parameters.
+    pub fn of_fields(fields: Fields<'_>) -> Result<Params<'static>, Problem> {
+        let pairs = fields.into_parameters()?.into_iter();
+        Ok(Params(pairs.map(|(name, value)| (Cow::Owned(name), Cow::Owned(value))).collect()))
+    }
+
+    /// A parameter that says yes or no.
+    pub fn take_flag(&mut self, name: &str) -> Result<bool, Problem> {
+        match self.take(name)?.as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(Problem::invalid(name, format!("{} is neither true nor false", shown(other)))),
+        }
     }
 
     /// The value of a parameter that may be given once.

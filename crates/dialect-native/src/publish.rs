@@ -1,10 +1,10 @@
 //! `POST channels/{channel}/messages`, one message or an array of them, and `POST channels/{channel}/signals`.
 
-use crate::{Native, convert, error::Problem, json, params::Params, wire};
+use crate::{Native, auth, convert, error::Problem, fields, json, params::Params, wire};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use model::{Channel, ChannelName, Error, ErrorKind};
+use model::{Channel, Error, ErrorKind};
 use serde_json::value::RawValue;
 use service::{Caller, Draft, Published};
 
@@ -15,21 +15,20 @@ impl Native {
     pub(crate) async fn publish(
         &self,
         caller: &Caller,
-        name: ChannelName,
+        channel: &Channel,
         headers: &HeaderMap,
         query: Option<&str>,
         body: Body,
     ) -> Result<Response<Body>, Problem> {
         Params::parse(query)?.finish(&[])?;
-        let channel = Channel { app: caller.app.clone(), name };
         let key = header_key(headers)?;
         let body = self.body(body).await?;
-        let text = text(&body)?;
+        let text = fields::text(&body)?;
         if text.trim_ascii_start().starts_with('[') {
-            return self.publish_array(caller, &channel, key, text).await;
+            return self.publish_array(caller, channel, key, text).await;
         }
-        let draft = convert::draft(&one(text)?, key)?;
-        let published = self.channels.publish(caller, &channel, draft).await?;
+        let draft = spoken(caller, convert::draft(&one(text)?, key)?)?;
+        let published = self.channels.publish(caller, channel, draft).await?;
         Ok(answer_one(&published))
     }
 
@@ -49,7 +48,7 @@ impl Native {
             let text = format!("body: {} messages, the limit is {}", raw.len(), self.settings.publish_messages);
             return Err(Error::new(ErrorKind::TooLarge, text).into());
         }
-        let drafts = raw.into_iter().map(|raw| convert::draft(&one(raw.get())?, None));
+        let drafts = raw.into_iter().map(|raw| spoken(caller, convert::draft(&one(raw.get())?, None)?));
         let (checked, good) = part(drafts, channel);
         let outcomes = self.channels.publish_all(caller, good).await;
         Ok(json(render_array(checked, outcomes).into()))
@@ -58,24 +57,24 @@ impl Native {
     pub(crate) async fn signal(
         &self,
         caller: &Caller,
-        name: ChannelName,
+        channel: &Channel,
         query: Option<&str>,
         body: Body,
     ) -> Result<Response<Body>, Problem> {
         Params::parse(query)?.finish(&[])?;
-        let channel = Channel { app: caller.app.clone(), name };
         let body = self.body(body).await?;
-        let wire = one(text(&body)?)?;
+        let wire = one(fields::text(&body)?)?;
         let stored_only = [("ttl", wire.ttl), ("key", wire.key), ("store", wire.store)];
         if let Some((field, _)) = stored_only.iter().find(|(_, value)| value.is_some()) {
             return Err(Problem::invalid(field, "a signal is never stored, so it cannot have this"));
         }
-        let draft = Draft { store: false, ..convert::draft(&wire, None)? };
-        let published = self.channels.signal(caller, &channel, draft).await?;
+        let draft = Draft { store: false, ..spoken(caller, convert::draft(&wire, None)?)? };
+        let published = self.channels.signal(caller, channel, draft).await?;
         Ok(answer_one(&published))
     }
 
-    async fn body(&self, body: Body) -> Result<Bytes, Problem> {
+    /// The whole body, within its bounds.
+    pub(crate) async fn body(&self, body: Body) -> Result<Bytes, Problem> {
         let bounds = self.settings.body;
         edge::body::read(body, bounds).await.map_err(|error| Problem::of_body(&error, bounds.bytes))
     }
@@ -87,13 +86,14 @@ fn header_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     Ok(Some(text))
 }
 
-fn text(body: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(body)
-        .map_err(|error| Problem::invalid("body", format!("not UTF-8 from byte {} on", error.valid_up_to())))
-}
-
 fn one(text: &str) -> Result<wire::Draft<'_>, Problem> {
     serde_json::from_str(text).map_err(|error| of_json(&error))
+}
+
+/// A draft of who it is that calls, if that is known.
+fn spoken(caller: &Caller, mut draft: Draft) -> Result<Draft, Problem> {
+    draft.author = auth::speaker(caller, "author", draft.author)?;
+    Ok(draft)
 }
 
 /// Names the field that is missing, unknown or doubled, else the place in the body.

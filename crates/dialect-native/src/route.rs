@@ -3,8 +3,9 @@
 
 use crate::error::Problem;
 use http::Method;
-use model::{AppId, ChannelName};
+use model::{AppId, ChannelName, Id};
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
 /// A request's address, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,31 +19,83 @@ pub(crate) struct Route {
 /// The operations of the native API.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    Publish(ChannelName),
-    Signal(ChannelName),
-    History(ChannelName),
-    ChannelStream(ChannelName),
-    Stream,
+    /// In one channel.
+    Channel(ChannelName, InChannel),
     Channels,
+    Stream,
+    Read,
+    Counts,
+    Occupied,
+    WhereIs(String),
+    Groups,
+    /// The channels of one group.
+    Group(String, InGroup),
+    /// For those who hold the right `admin`.
+    Admin(Admin),
     OpenApi,
 }
 
-/// Method and path of every operation, in the spelling of OpenAPI.
-#[cfg(test)]
-pub(crate) const ROUTES: [(&str, &str); 7] = [
-    ("post", "/v1/apps/{app}/channels/{channel}/messages"),
-    ("get", "/v1/apps/{app}/channels/{channel}/messages"),
-    ("post", "/v1/apps/{app}/channels/{channel}/signals"),
-    ("get", "/v1/apps/{app}/channels/{channel}/stream"),
-    ("get", "/v1/apps/{app}/stream"),
-    ("get", "/v1/apps/{app}/channels"),
-    ("get", "/openapi.json"),
-];
+/// The operations in one channel.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum InChannel {
+    History,
+    Publish,
+    DeleteSpan,
+    DeleteList,
+    Message(Id),
+    Edit(Id),
+    Delete(Id),
+    Versions(Id),
+    ReactionsTo(Id),
+    React(Id),
+    Reactions,
+    Unreact(Id),
+    Changes,
+    Count,
+    Signal,
+    Stream,
+    WhoIsHere,
+    Arrive,
+    SetState,
+    Leave,
+    SetRetention,
+    DropRetention,
+}
+
+/// The operations on one group of channels.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum InGroup {
+    List,
+    Delete,
+    Has(ChannelName),
+    Add(ChannelName),
+    Remove(ChannelName),
+}
+
+/// The operations of administrators on a whole app.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admin {
+    Retention,
+    SetRetention,
+    DropRetention,
+    Holds,
+    Hold(String),
+    Release(String),
+    Erasures,
+    Erase,
+    Erasure(String),
+    ErasedIn(String),
+    Clock,
+    ConfirmClock,
+    Grants,
+    Grant,
+    Revoke(String),
+}
 
 impl Endpoint {
     /// Whether it is a stream, whose readers in browsers cannot set headers.
     pub fn is_stream(&self) -> bool {
-        matches!(self, Endpoint::ChannelStream(_) | Endpoint::Stream)
+        matches!(self, Endpoint::Channel(_, InChannel::Stream) | Endpoint::Stream)
     }
 }
 
@@ -51,39 +104,113 @@ impl Route {
     pub fn parse(method: &Method, path: &str) -> Result<Route, Problem> {
         if path == "/openapi.json" {
             let app = AppId::new("-").expect("a valid name");
-            return get(method, || Ok(Endpoint::OpenApi)).map(|endpoint| Route { app, endpoint });
+            return Ok(Route { app, endpoint: pick(method, [(Method::GET, Endpoint::OpenApi)])? });
         }
         let rest = path.strip_prefix("/v1/apps/").ok_or_else(Problem::no_such_path)?;
-        let segments: Vec<&str> = rest.splitn(5, '/').collect();
+        let segments: Vec<&str> = rest.splitn(MOST_SEGMENTS, '/').collect();
         let endpoint = match segments[1..] {
-            ["channels"] => get(method, || Ok(Endpoint::Channels)),
-            ["stream"] => get(method, || Ok(Endpoint::Stream)),
-            ["channels", name, "messages"] => messages(method, name),
-            ["channels", name, "signals"] => post(method, || channel(name).map(Endpoint::Signal)),
-            ["channels", name, "stream"] => get(method, || channel(name).map(Endpoint::ChannelStream)),
-            _ => Err(Problem::no_such_path()),
+            ["channels"] => pick(method, [(Method::GET, Endpoint::Channels)]),
+            ["channels", name, ref inside @ ..] => {
+                in_channel(method, inside).and_then(|operation| Ok(Endpoint::Channel(channel(name)?, operation)))
+            }
+            ["stream"] => pick(method, [(Method::GET, Endpoint::Stream)]),
+            ["read"] => pick(method, [(Method::POST, Endpoint::Read)]),
+            ["counts"] => pick(method, [(Method::POST, Endpoint::Counts)]),
+            ["presence"] => pick(method, [(Method::GET, Endpoint::Occupied)]),
+            ["users", user, "channels"] => pick(method, [(Method::GET, Endpoint::WhereIs(text("user", user)?))]),
+            ["groups"] => pick(method, [(Method::GET, Endpoint::Groups)]),
+            ["groups", group, ref inside @ ..] => {
+                in_group(method, inside).and_then(|operation| Ok(Endpoint::Group(text("group", group)?, operation)))
+            }
+            ref other => admin(method, other).map(Endpoint::Admin),
         }?;
         Ok(Route { app: app(segments[0])?, endpoint })
     }
 }
 
-fn messages(method: &Method, name: &str) -> Result<Endpoint, Problem> {
-    match *method {
-        Method::GET | Method::HEAD => channel(name).map(Endpoint::History),
-        Method::POST => channel(name).map(Endpoint::Publish),
-        _ => Err(Problem::method_not_allowed("GET, HEAD, POST")),
+/// One more than the deepest path has: what lies deeper leads nowhere.
+const MOST_SEGMENTS: usize = 7;
+
+fn in_channel(method: &Method, segments: &[&str]) -> Result<InChannel, Problem> {
+    use InChannel as C;
+    use Method as M;
+    match *segments {
+        ["messages"] => pick(method, [(M::GET, C::History), (M::POST, C::Publish), (M::DELETE, C::DeleteSpan)]),
+        ["messages", "delete"] => pick(method, [(M::POST, C::DeleteList)]),
+        ["messages", id] => {
+            let id = number("id", id)?;
+            pick(method, [(M::GET, C::Message(id)), (M::PATCH, C::Edit(id)), (M::DELETE, C::Delete(id))])
+        }
+        ["messages", id, "versions"] => pick(method, [(M::GET, C::Versions(number("id", id)?))]),
+        ["messages", id, "reactions"] => {
+            let id = number("id", id)?;
+            pick(method, [(M::GET, C::ReactionsTo(id)), (M::POST, C::React(id))])
+        }
+        ["reactions"] => pick(method, [(M::GET, C::Reactions)]),
+        ["reactions", id] => pick(method, [(M::DELETE, C::Unreact(number("reaction", id)?))]),
+        ["changes"] => pick(method, [(M::GET, C::Changes)]),
+        ["count"] => pick(method, [(M::GET, C::Count)]),
+        ["signals"] => pick(method, [(M::POST, C::Signal)]),
+        ["stream"] => pick(method, [(M::GET, C::Stream)]),
+        ["presence"] => {
+            pick(method, [(M::GET, C::WhoIsHere), (M::POST, C::Arrive), (M::PATCH, C::SetState), (M::DELETE, C::Leave)])
+        }
+        ["retention"] => pick(method, [(M::PUT, C::SetRetention), (M::DELETE, C::DropRetention)]),
+        _ => Err(Problem::no_such_path()),
     }
 }
 
-fn get(method: &Method, endpoint: impl FnOnce() -> Result<Endpoint, Problem>) -> Result<Endpoint, Problem> {
-    match *method {
-        Method::GET | Method::HEAD => endpoint(),
-        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+fn in_group(method: &Method, segments: &[&str]) -> Result<InGroup, Problem> {
+    use InGroup as G;
+    use Method as M;
+    match *segments {
+        ["channels"] => pick(method, [(M::GET, G::List), (M::DELETE, G::Delete)]),
+        ["channels", name] => {
+            let name = channel(name)?;
+            pick(method, [(M::GET, G::Has(name.clone())), (M::PUT, G::Add(name.clone())), (M::DELETE, G::Remove(name))])
+        }
+        _ => Err(Problem::no_such_path()),
     }
 }
 
-fn post(method: &Method, endpoint: impl FnOnce() -> Result<Endpoint, Problem>) -> Result<Endpoint, Problem> {
-    if method == Method::POST { endpoint() } else { Err(Problem::method_not_allowed("POST")) }
+fn admin(method: &Method, segments: &[&str]) -> Result<Admin, Problem> {
+    use Admin as A;
+    use Method as M;
+    match *segments {
+        ["retention"] => {
+            pick(method, [(M::GET, A::Retention), (M::PUT, A::SetRetention), (M::DELETE, A::DropRetention)])
+        }
+        ["holds"] => pick(method, [(M::GET, A::Holds)]),
+        ["holds", name] => {
+            let name = text("hold", name)?;
+            pick(method, [(M::PUT, A::Hold(name.clone())), (M::DELETE, A::Release(name))])
+        }
+        ["erasures"] => pick(method, [(M::GET, A::Erasures), (M::POST, A::Erase)]),
+        ["erasures", id] => pick(method, [(M::GET, A::Erasure(text("erasure", id)?))]),
+        ["erasures", id, "channels"] => pick(method, [(M::GET, A::ErasedIn(text("erasure", id)?))]),
+        ["clock"] => pick(method, [(M::GET, A::Clock)]),
+        ["clock", "confirm"] => pick(method, [(M::POST, A::ConfirmClock)]),
+        ["grants"] => pick(method, [(M::GET, A::Grants), (M::POST, A::Grant)]),
+        ["grants", id] => pick(method, [(M::DELETE, A::Revoke(text("grant", id)?))]),
+        _ => Err(Problem::no_such_path()),
+    }
+}
+
+/// The operation of this method; HEAD asks as GET does.
+fn pick<T, const N: usize>(method: &Method, operations: [(Method, T); N]) -> Result<T, Problem> {
+    let asked = if method == Method::HEAD { &Method::GET } else { method };
+    let mut allowed: Vec<&str> = Vec::new();
+    for (known, _) in &operations {
+        allowed.push(match known.as_str() {
+            "GET" => "GET, HEAD",
+            "POST" => "POST",
+            "PUT" => "PUT",
+            "PATCH" => "PATCH",
+            _ => "DELETE",
+        });
+    }
+    let found = operations.into_iter().find(|(known, _)| known == asked);
+    found.map(|(_, operation)| operation).ok_or_else(|| Problem::method_not_allowed(&allowed.join(", ")))
 }
 
 fn app(segment: &str) -> Result<AppId, Problem> {
@@ -94,67 +221,24 @@ fn channel(segment: &str) -> Result<ChannelName, Problem> {
     Ok(ChannelName::named(&decoded("channel", segment)?)?)
 }
 
-fn decoded<'a>(field: &str, segment: &'a str) -> Result<std::borrow::Cow<'a, str>, Problem> {
+fn text(field: &str, segment: &str) -> Result<String, Problem> {
+    decoded(field, segment).map(Cow::into_owned)
+}
+
+/// The id of a message or of a reaction: a number, not any position.
+fn number(field: &str, segment: &str) -> Result<Id, Problem> {
+    let digits = !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit());
+    let id = digits.then(|| segment.parse().ok()).flatten();
+    id.map(Id::from_raw).ok_or_else(|| {
+        Problem::invalid(field, format!("{} is not an id, a number below 2^64", crate::params::shown(segment)))
+    })
+}
+
+fn decoded<'a>(field: &str, segment: &'a str) -> Result<Cow<'a, str>, Problem> {
     percent_decode_str(segment)
         .decode_utf8()
         .map_err(|_| Problem::invalid(field, "the percent-encoded bytes are not UTF-8"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(text: &str) -> ChannelName {
-        ChannelName::named(text).expect("a valid name")
-    }
-
-    fn parse(method: Method, path: &str) -> Result<Endpoint, u16> {
-        Route::parse(&method, path).map(|route| route.endpoint).map_err(|problem| problem.status.as_u16())
-    }
-
-    #[test]
-    fn a_slash_in_percent_code_belongs_to_the_name() {
-        let path = "/v1/apps/demo/channels/a%2Fb%20c%F0%9F%8E%89/messages";
-        assert_eq!(parse(Method::GET, path), Ok(Endpoint::History(named("a/b c🎉"))));
-    }
-
-    #[test]
-    fn every_path_has_its_answer() {
-        use Method as M;
-        assert_eq!(parse(M::POST, "/v1/apps/demo/channels/a/messages"), Ok(Endpoint::Publish(named("a"))));
-        assert_eq!(parse(M::POST, "/v1/apps/demo/channels/a/signals"), Ok(Endpoint::Signal(named("a"))));
-        assert_eq!(parse(M::GET, "/v1/apps/demo/channels/a/stream"), Ok(Endpoint::ChannelStream(named("a"))));
-        assert_eq!(parse(M::GET, "/v1/apps/demo/stream"), Ok(Endpoint::Stream));
-        assert_eq!(parse(M::GET, "/v1/apps/demo/channels"), Ok(Endpoint::Channels));
-        assert_eq!(parse(M::DELETE, "/v1/apps/demo/channels/a/messages"), Err(405));
-        assert_eq!(parse(M::GET, "/v1/apps/demo/channels/a/signals"), Err(405));
-        assert_eq!(parse(M::GET, "/v1/apps/demo/channels//messages"), Err(400), "an empty name");
-        assert_eq!(parse(M::GET, "/v1/apps/demo/channels/%00/messages"), Err(400), "NUL");
-        assert_eq!(parse(M::GET, "/v1/apps/demo/channels/%ff/messages"), Err(400), "not UTF-8");
-        assert_eq!(parse(M::GET, "/v1/apps/de%2Fmo/channels"), Err(400), "a bad app");
-        assert_eq!(parse(M::GET, "/v1/apps/demo/channels/a/b/messages"), Err(404));
-        assert_eq!(parse(M::GET, "/v1/apps/demo/channels/"), Err(404));
-        assert_eq!(parse(M::GET, "/v1/apps/demo"), Err(404));
-        assert_eq!(parse(M::GET, "/v1/apps/"), Err(404));
-    }
-
-    #[test]
-    fn the_description_names_exactly_the_routes() {
-        let description: serde_json::Value = serde_json::from_str(crate::OPENAPI).expect("valid JSON");
-        let paths = description["paths"].as_object().expect("paths");
-        let mut described: Vec<(&str, &str)> = Vec::new();
-        for (path, operations) in paths {
-            let methods = operations.as_object().expect("operations").keys();
-            described.extend(methods.filter(|key| *key != "parameters").map(|method| (method.as_str(), path.as_str())));
-        }
-        let mut routes = ROUTES.to_vec();
-        described.sort();
-        routes.sort();
-        assert_eq!(described, routes);
-        for (method, path) in ROUTES {
-            let path = path.replace("{app}", "demo").replace("{channel}", "a");
-            let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
-            assert!(Route::parse(&method, &path).is_ok(), "{method} {path}");
-        }
-    }
-}
+mod tests;

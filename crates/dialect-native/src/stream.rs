@@ -7,7 +7,7 @@ use bytes::Bytes;
 use edge::CancellationToken;
 use http::{HeaderMap, HeaderValue, Response, header};
 use model::{Change, ChannelName, Error, ErrorKind, Id, What};
-use service::{Caller, Delivery, Item, Pattern, Subscription, Topic};
+use service::{Caller, Delivery, Group, Item, Pattern, Subscription, Topic};
 use std::convert::Infallible;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
@@ -23,8 +23,13 @@ impl Native {
     ) -> Result<Response<Body>, Problem> {
         let mut params = Params::parse(query)?;
         let from = from(&mut params, headers)?;
-        params.finish(&["from", "access_token"])?;
-        self.open(caller, vec![Topic::Channel(name)], from).await
+        let presence = params.take_flag("presence")?;
+        params.finish(&["from", "presence", "access_token"])?;
+        let mut topics = vec![Topic::Channel(name.clone())];
+        if presence {
+            topics.push(Topic::Presence(name));
+        }
+        self.open(caller, topics, from).await
     }
 
     pub(crate) async fn stream(
@@ -36,7 +41,7 @@ impl Native {
         let mut params = Params::parse(query)?;
         let from = from(&mut params, headers)?;
         let topics = topics(&mut params, self.settings.stream_channels)?;
-        params.finish(&["channel", "pattern", "from", "access_token"])?;
+        params.finish(&["channel", "pattern", "group", "presence", "from", "access_token"])?;
         self.open(caller, topics, from).await
     }
 
@@ -55,6 +60,7 @@ impl Native {
     }
 }
 
+/// `presence` adds who is there to what is said: of a channel, a pattern or a group that is named so.
 fn topics(params: &mut Params<'_>, limit: usize) -> Result<Vec<Topic>, Problem> {
     let mut topics = Vec::new();
     for name in params.take_all("channel") {
@@ -63,14 +69,34 @@ fn topics(params: &mut Params<'_>, limit: usize) -> Result<Vec<Topic>, Problem> 
     for pattern in params.take_all("pattern") {
         topics.push(Topic::Pattern(Pattern::new(&pattern)?));
     }
+    for group in params.take_all("group") {
+        topics.push(Topic::Group(Group::new(&group)?));
+    }
+    for name in params.take_all("presence") {
+        topics.push(presence(&name)?);
+    }
     if topics.is_empty() {
-        return Err(Problem::invalid("channel", "name at least one channel or pattern"));
+        return Err(Problem::invalid("channel", "name at least one channel, pattern, group or presence"));
     }
     if topics.len() > limit {
         let text = format!("channel: {} channels and patterns, the limit is {limit}", topics.len());
         return Err(Error::new(ErrorKind::TooLarge, text).into());
     }
     Ok(topics)
+}
+
+/// Whose presence: `group:name`, a pattern that ends with a star, or a channel.
+fn presence(text: &str) -> Result<Topic, Problem> {
+    let renamed = |error: Error| {
+        let reason = error.message.split_once(": ").map_or(&*error.message, |(_, reason)| reason);
+        Problem::invalid("presence", reason)
+    };
+    match text.strip_prefix("group:") {
+        Some(group) => Group::new(group).map(Topic::PresenceGroup),
+        None if text.ends_with('*') => Pattern::new(text).map(Topic::PresencePattern),
+        None => ChannelName::named(text).map(Topic::Presence),
+    }
+    .map_err(renamed)
 }
 
 /// Where to begin: after the last event that the reader saw, else after `from`; `now`, the default, is no position.
@@ -130,6 +156,7 @@ impl Reader {
         match delivery {
             Ok(delivery) => Some(render(&delivery)),
             Err(error) if error.kind == ErrorKind::Unavailable => self.end("stopping", None),
+            Err(error) if error.kind == ErrorKind::Forbidden => self.end("access ended", Some(error)),
             Err(error) => self.end("cut off", Some(error)),
         }
     }
@@ -165,15 +192,26 @@ fn render(delivery: &Delivery) -> Bytes {
     out.into()
 }
 
-/// False for a change that streams do not show.
+/// False for a change that streams do not show: that of a record.
 fn push_item(out: &mut Vec<u8>, item: &Item, id: Id) -> bool {
     let Change::Channel(change) = &*item.change else { return false };
-    let (event, message) = match &change.what {
-        What::Published { message, .. } | What::Unstored(message) => ("message", message),
-        What::Signal(message) => ("signal", message),
+    let channel = change.channel.name.as_named();
+    let mut data = Vec::with_capacity(256);
+    let event = match &change.what {
+        What::Published { message, .. } | What::Unstored(message) => {
+            wire::push_message(&mut data, message, channel);
+            "message"
+        }
+        What::Signal(message) => {
+            wire::push_message(&mut data, message, channel);
+            "signal"
+        }
+        what => {
+            let Some(name) = wire::change::name(what) else { return false };
+            wire::change::push_change(&mut data, change, channel);
+            name
+        }
     };
-    let mut data = Vec::with_capacity(256 + message.payload.bytes.len());
-    wire::push_message(&mut data, message, change.channel.name.as_named());
     wire::push(out, format_args!("event: {event}\nid: {id}\n"));
     push_data(out, &data);
     true

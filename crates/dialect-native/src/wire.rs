@@ -2,7 +2,7 @@
 //! they go out. Pages are written by hand into one buffer, because payloads go out as the bytes that came in.
 
 use crate::{convert, json::push_string};
-use model::{Id, Message, Origin, Page, PayloadForm, Position, Seq};
+use model::{Id, Message, Origin, Page, Payload, PayloadForm, Position, Seq, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use service::{History, Published, Query};
@@ -61,10 +61,7 @@ pub(crate) fn push_message(out: &mut Vec<u8>, message: &Message, channel: Option
         push_field(out, "channel", channel);
     }
     if let Some(author) = &message.author {
-        push_field(out, "author", &author.id);
-        if author.origin != Origin::Native {
-            push_field(out, "origin", origin_name(author.origin));
-        }
+        push_user(out, "author", author);
     }
     if let Some(custom_type) = &message.custom_type {
         push_field(out, "type", custom_type);
@@ -72,14 +69,25 @@ pub(crate) fn push_message(out: &mut Vec<u8>, message: &Message, channel: Option
     if let Some(meta) = message.extras.as_deref().and_then(meta) {
         push(out, format_args!(",\"meta\":{meta}"));
     }
+    if let Some(edit) = message.edited_at {
+        push(out, format_args!(",\"edit\":\"{edit}\",\"edited\":\"{}\"", convert::time(edit)));
+    }
     if let Some(due) = message.expires_at {
         push(out, format_args!(",\"expires\":\"{}\"", convert::time(due)));
     }
-    push_payload(out, message);
+    push_payload(out, &message.payload);
     out.push(b'}');
 }
 
-/// A page with what it proves. The links hold everything that makes a page, so equal pages have equal bytes.
+/// Who, and which door said so if it was not this one.
+pub(crate) fn push_user(out: &mut Vec<u8>, name: &str, user: &UserId) {
+    push_field(out, name, &user.id);
+    if user.origin != Origin::Native {
+        push_field(out, "origin", origin_name(user.origin));
+    }
+}
+
+/// A page with what it proves: an object. The links hold everything that makes a page, so equal pages have equal bytes.
 pub(crate) fn page(history: &History, query: &Query) -> Vec<u8> {
     let page = &history.page;
     let bytes: usize = page.messages.iter().map(|message| 256 + message.payload.bytes.len()).sum();
@@ -148,7 +156,7 @@ pub(crate) fn push_position(out: &mut Vec<u8>, name: &str, position: Position) {
 }
 
 /// Opens an object with what every message and every outcome begins with. What is not stored has no seq.
-fn push_place(out: &mut Vec<u8>, id: Id, seq: Seq) {
+pub(crate) fn push_place(out: &mut Vec<u8>, id: Id, seq: Seq) {
     push(out, format_args!("{{\"id\":\"{id}\",\"timetoken\":\"{}\"", id.timetoken()));
     if seq != Seq::NONE {
         push(out, format_args!(",\"seq\":{seq}"));
@@ -156,17 +164,25 @@ fn push_place(out: &mut Vec<u8>, id: Id, seq: Seq) {
 }
 
 /// JSON goes out as it came in; plain text, which other dialects carry, as a string that says so.
-fn push_payload(out: &mut Vec<u8>, message: &Message) {
-    match message.payload.form {
+pub(crate) fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
+    match payload.form {
         PayloadForm::Json => {
             out.extend_from_slice(b",\"payload\":");
-            out.extend_from_slice(&message.payload.bytes);
+            out.extend_from_slice(&payload.bytes);
         }
         PayloadForm::Text => {
             out.extend_from_slice(b",\"form\":\"text\"");
-            push_field(out, "payload", &String::from_utf8_lossy(&message.payload.bytes));
+            push_field(out, "payload", &String::from_utf8_lossy(&payload.bytes));
         }
     }
+}
+
+/// What is said, with what is kept beside it.
+pub(crate) fn push_content(out: &mut Vec<u8>, payload: &Payload, extras: Option<&[u8]>) {
+    if let Some(meta) = extras.and_then(meta) {
+        push(out, format_args!(",\"meta\":{meta}"));
+    }
+    push_payload(out, payload);
 }
 
 pub(crate) fn push_field(out: &mut Vec<u8>, name: &str, text: &str) {
@@ -178,11 +194,11 @@ pub(crate) fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("memory takes every byte");
 }
 
-fn meta(extras: &[u8]) -> Option<&str> {
+pub(crate) fn meta(extras: &[u8]) -> Option<&str> {
     serde_json::from_slice::<Extras<'_>>(extras).ok()?.meta.map(RawValue::get)
 }
 
-fn origin_name(origin: Origin) -> &'static str {
+pub(crate) fn origin_name(origin: Origin) -> &'static str {
     match origin {
         Origin::Native => "native",
         Origin::Pubnub => "pubnub",
@@ -192,5 +208,6 @@ fn origin_name(origin: Origin) -> &'static str {
     }
 }
 
+pub(crate) mod change;
 #[cfg(test)]
 mod tests;

@@ -25,12 +25,13 @@ struct Api {
 }
 
 fn api() -> Api {
-    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: Arc::new(ManualClock::default()) };
+    let clock = Arc::new(ManualClock::default());
+    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: clock.clone() };
     let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
     let stop = CancellationToken::new();
     let settings = Settings { heartbeat: Duration::from_millis(50), ..Settings::default() };
     let app = App { name: AppId::new("demo").expect("a name"), keys: keys() };
-    Api { router: router(channels, [app], settings, stop.clone()), stop }
+    Api { router: router(channels, clock, [app], settings, stop.clone()), stop }
 }
 
 /// `admin` may everything, `reader` reads, `writer` writes into `room.*`, `late` sees the newest two.

@@ -82,7 +82,14 @@ impl Realm {
         match &change.what {
             What::Published { message, .. } => self.tell_of_new(chat, message).await,
             // No history shows them, and no call could name them.
-            What::Unstored(_) | What::Signal(_) => Ok(()),
+            What::Unstored(_) | What::Signal(_) | What::Presence(_) => Ok(()),
+            // Not served by this dialect yet.
+            What::Edited(_)
+            | What::Deleted(_)
+            | What::Expired(_)
+            | What::Floored(_)
+            | What::Reacted(_)
+            | What::Unreacted { .. } => Ok(()),
         }
     }
 

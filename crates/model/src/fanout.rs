@@ -21,9 +21,9 @@ pub trait Fanout: Send + Sync + 'static {
     /// Sends the notices of one committed batch, in commit order. May lose them; must not wait for receivers.
     fn announce(&self, notices: &[Notice]);
 
-    /// From now on notices of this channel are wanted here.
+    /// From now on notices of this channel are wanted here: once more with every call.
     fn listen(&self, channel: &Channel);
 
-    /// Nobody here wants notices of this channel any more.
+    /// One of those who wanted them does not any more; the last one ends it.
     fn unlisten(&self, channel: &Channel);
 }

@@ -15,12 +15,18 @@ mod names;
 mod page;
 mod store;
 
-pub use change::{Batch, Change, ChannelChange, IdempotencyKey, RecordChange, What};
+pub use change::{
+    Batch, Change, ChannelChange, Edit, IdempotencyKey, Presence, PresenceEvent, Reaction, RecordChange, Removal,
+    SeqRange, What,
+};
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use fanout::{Fanout, Notice};
 pub use id::{Id, MAX_TICKS, Position, Seq, TICKS_PER_MS, TICKS_PER_SECOND};
 pub use message::{Kind, Message, Payload, PayloadForm};
 pub use names::{AppId, Channel, ChannelName, ChannelNumber, Origin, RecordKey, RecordKind, UserId};
-pub use page::{ChannelEntry, FeedItem, FeedKind, FeedPage, Head, Order, Page, Record, RemovedCount, Span, Window};
+pub use page::{
+    ChangesPage, ChannelEntry, Due, FeedItem, FeedKind, FeedPage, Head, Order, Page, ReactionEntry, Record,
+    RemovedCount, Span, Target, Version, Window,
+};
 pub use store::{ApplyError, Effort, Keyed, Settled, ShardId, Store};

@@ -27,3 +27,19 @@ pub const BATCH_CHANGES: usize = 16_384;
 pub const PAGE_MESSAGES: u32 = 10_000;
 /// Bytes of payload in one page of the store, before the message that crosses the bound.
 pub const PAGE_BYTES: usize = 8 << 20;
+/// Ids that a removal names one by one.
+pub const REMOVAL_IDS: usize = 1_000;
+/// Ranges of seqs in one removal; a deletion that would need more is refused.
+pub const REMOVAL_RANGES: usize = 100_000;
+/// Bytes in a reaction's kind and in its value, each.
+pub const REACTION_BYTES: usize = 256;
+/// Reactions on one message.
+pub const REACTIONS_PER_MESSAGE: usize = 10_000;
+/// Bytes in a presence state.
+pub const PRESENCE_STATE_BYTES: usize = 16 << 10;
+/// Bytes in what a dialect keeps with a connection of a channel.
+pub const PRESENCE_DATA_BYTES: usize = 16 << 10;
+/// Bytes in the key of a connection.
+pub const CONNECTION_KEY_BYTES: usize = 256;
+/// Bytes in the name of a group of channels.
+pub const GROUP_NAME_BYTES: usize = 256;

@@ -1,6 +1,6 @@
 //! What is asked of history, and what it answers: spans, windows, pages, heads, the feed.
 
-use crate::{Channel, ChannelNumber, Id, Message, Position, RecordKey, Seq, UserId};
+use crate::{Change, Channel, ChannelNumber, Id, Message, Payload, Position, Reaction, RecordKey, Seq, UserId};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -71,10 +71,12 @@ pub struct Page {
     /// of the window unless `more`; then it ends, on the side that the order moves to, at the last position examined.
     pub covered: Span,
     /// The budget (limit, bytes, work) ended before the last message of the span: there is something left beyond
-    /// `covered` (a limit of 0 need not look).
+    /// `covered` (a limit of 0 need not look). What is left is above the floor and the window's seq bound; it may be that
+    /// all of it is removed, or does not fit: the next page tells.
     pub more: bool,
-    /// How many messages once stood in `covered` and do not any more, of those above the window's seq bound, whatever its
-    /// filters; what is hidden because it is due counts as expired. Whole-channel retention is told by `floor`.
+    /// How many messages once stood in `covered` and do not any more, of those above the floor and the window's seq bound,
+    /// whatever its filters; what is hidden because it is due counts as expired until somebody deletes it. What went with
+    /// the floor is not counted: `floor` tells.
     pub removed: RemovedCount,
     /// Nothing at or below this position exists any more, by retention or a deletion of everything up to it.
     pub floor: Position,
@@ -157,6 +159,18 @@ pub enum FeedKind {
     Published = 1,
     /// A record was set or deleted.
     Record = 2,
+    /// A message was edited.
+    Edited = 3,
+    /// Messages were deleted.
+    Deleted = 4,
+    /// Messages expired.
+    Expired = 5,
+    /// The floor of a channel rose.
+    Floored = 6,
+    /// A reaction came.
+    Reacted = 7,
+    /// A reaction went.
+    Unreacted = 8,
 }
 
 impl FeedKind {
@@ -165,7 +179,69 @@ impl FeedKind {
         Some(match number {
             1 => FeedKind::Published,
             2 => FeedKind::Record,
+            3 => FeedKind::Edited,
+            4 => FeedKind::Deleted,
+            5 => FeedKind::Expired,
+            6 => FeedKind::Floored,
+            7 => FeedKind::Reacted,
+            8 => FeedKind::Unreacted,
             _ => return None,
         })
     }
+}
+
+/// What is to be removed from a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// Every message of a span; none of one that is empty.
+    Span(Span),
+    /// These messages, in any order; ids that name none, or one again, are passed over.
+    Ids(Vec<Id>),
+}
+
+/// One content that a message has had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Version {
+    /// The id of the message for the first one, of the edit for the others.
+    pub at: Id,
+    /// Who wrote it.
+    pub by: Option<UserId>,
+    /// The content.
+    pub payload: Payload,
+    /// Its extras.
+    pub extras: Option<Bytes>,
+}
+
+/// A reaction that stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReactionEntry {
+    /// Its id, by which it can be taken back.
+    pub id: Id,
+    /// What it is.
+    pub reaction: Arc<Reaction>,
+}
+
+/// Part of a channel's change feed: edits, removals, floors and reactions in one order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChangesPage {
+    /// By growing id.
+    pub changes: Vec<Arc<Change>>,
+    /// The feed was looked through up to here (inclusive), and the next page goes on from here: with `more`, at least to
+    /// the last change given; else at least to the newest stored change of the channel, at most to that of the shard, and
+    /// never below the position asked for.
+    pub examined: Id,
+    /// More was there when the budget ended.
+    pub more: bool,
+    /// The feed's own beginning (exclusive): a store may drop old days, never the day of the newest change. Above the
+    /// position asked for, the feed does not reach back to it: read the channel again, then go on from `examined`.
+    pub starts_after: Id,
+}
+
+/// Messages of one channel that are due to expire.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Due {
+    /// Where.
+    pub channel: Channel,
+    /// Which: the seqs and ids, by growing seq; at least one.
+    pub messages: Vec<Position>,
 }

@@ -4,10 +4,11 @@
 //! All calls block: the service makes them from threads that may. Reads see whole batches or nothing of them.
 
 use crate::{
-    AppId, Batch, Change, Channel, ChannelEntry, ChannelName, ChannelNumber, Error, FeedPage, Head, Id, Page, Record,
-    RecordKey, RecordKind, Result, Seq, Span, Window,
+    AppId, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Error, FeedPage, Head,
+    Id, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Seq, Span,
+    Target, Version, Window,
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A set of lanes with one log, one sequencer and one owner. One machine has one shard, number 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -17,6 +18,14 @@ pub struct ShardId(pub u16);
 ///
 /// **Order.** For one shard, `apply` and `settle` are called by one thread, one at a time; all other calls come from
 /// any thread at any time. A read that starts after an `apply` returned sees that batch.
+///
+/// **There.** A message is *there* from its [`crate::What::Published`] until it is among the seqs of a removal or at or
+/// below the floor. One that is due stays there until its [`crate::What::Expired`] is applied; calls that take a `now`
+/// hide it earlier. A message that is not there is told by nothing but [`Page::removed`], [`Store::feed`],
+/// [`Store::recent`] and [`Store::keyed`]; seqs and heads never go back.
+///
+/// **Stands.** A reaction *stands* until it is taken back, its message is removed, or the floor is at or above its
+/// message's id. One to an id that names no message stands like others; one to a message that is gone never does.
 pub trait Store: Send + Sync + 'static {
     /// Makes one batch happen: durable (it survives a power cut) and visible when this returns `Ok`. `batch.number`
     /// is the last one plus one; the last batch again, with the same content, is a no-op, also after a restart. Any other
@@ -38,16 +47,60 @@ pub trait Store: Send + Sync + 'static {
     /// The heads of some channels, in the order asked; [`Head::default`] for one that has nothing stored.
     fn heads(&self, channels: &[Channel]) -> Result<Vec<Head>>;
 
-    /// One page of a channel (see [`Page`] for what it promises). With [`Effort::Memory`], `None` if the answer is not
+    /// One page of a channel (see [`Page`] for what it promises); its messages have their newest content. With [`Effort::Memory`], `None` if the answer is not
     /// all in memory. An unknown channel is an empty page. Costs are those of the page, never of the channel or of the
     /// depth; a window with `author` or `custom_type` examines a bounded number of messages and then says `more`.
     fn read(&self, channel: &Channel, window: &Window, effort: Effort) -> Result<Option<Page>>;
 
-    /// How many messages of a span, of those with a seq greater than `above`, are there at position `now`: exact, at any
-    /// size.
+    /// How many messages of a span, of those with a seq greater than `above`, are there and not due at position `now`:
+    /// exact, at any size.
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64>;
 
-    /// What was published in this channel under this idempotency key on the UTC day of `now` or the day before.
+    /// What a removal of `target` would take: the messages that are there and not due at position `now`, in the form in
+    /// which the sequencer logs them, by nobody. [`crate::ErrorKind::TooLarge`] when it would need more than
+    /// [`crate::limits::REMOVAL_RANGES`] ranges.
+    fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal>;
+
+    /// The position of the newest message that is there, has at least `keep` messages above it that are there, and whose
+    /// id is at most `upto`: where a floor would go for retention by count or by age. [`Position::default`] if nowhere.
+    fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position>;
+
+    /// Every content that a message has had, oldest first: the published one and each edit; empty if it is not there.
+    fn versions(&self, channel: &Channel, message: Id) -> Result<Vec<Version>>;
+
+    /// Reactions to the messages of a span that are there, by message id, then by the reaction's id; the first `limit`.
+    /// Those to ids that name no message are left out.
+    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>>;
+
+    /// Reactions that stand and whose own ids lie in `span`, at most `limit` from the end that `order` names, by growing
+    /// id whatever the order: also those to ids that name no message.
+    fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>>;
+
+    /// The id of the reaction of this user to this message with this kind and value, if it stands.
+    fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>>;
+
+    /// Edits, removals, floors, reactions and their being taken back, of a channel after a position, as they were stored,
+    /// oldest first, at most `limit`. Edits of messages that are not there are left out; all else stays, whatever became
+    /// of its message.
+    fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage>;
+
+    /// Messages that are there and due at `now`, those due earliest, at most `limit` in all; one entry for each channel,
+    /// in any order.
+    fn due(&self, shard: ShardId, now: Id, limit: u32) -> Result<Vec<Due>>;
+
+    /// Gives back bytes of what was removed, for at most about `budget` of work: drops what lies below floors, rewrites
+    /// what lost much. Says whether there is more to do. It changes no answer, but that [`Store::recent`] may reach back
+    /// less far.
+    fn sweep(&self, budget: Duration) -> Result<bool>;
+
+    /// Makes sure that no byte of the removed messages of these channels is left on the device: rewrites their blocks
+    /// whatever they lost, compacts, and overwrites the log that held them. Returns when it is so; doing it again, or for a
+    /// channel of which nothing was removed, does no harm. It changes no answer, but that [`Store::recent`] may reach back
+    /// less far.
+    fn erase(&self, channels: &[Channel]) -> Result<()>;
+
+    /// What was published in this channel under this idempotency key on the UTC day of `now` or the day before, whatever
+    /// became of it.
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>>;
 
     /// What was stored in `span` over all channels of the shard, oldest first, at most `limit` items.

@@ -94,7 +94,7 @@ fn access(key: &Key) -> Access {
 
 fn rights_of(right: Right) -> Rights {
     match right {
-        Right::Read => Rights::READ | Rights::HISTORY,
+        Right::Read => Rights::READ | Rights::HISTORY | Rights::PRESENCE,
         Right::Write => Rights::WRITE,
         Right::Delete => Rights::DELETE,
         Right::Admin => Rights::ADMIN | Rights::MANAGE,

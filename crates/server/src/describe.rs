@@ -130,6 +130,8 @@ fn scope(scope: &Scope) -> String {
         Scope::Everything => "all channels".to_owned(),
         Scope::Channel(name) => name.to_string(),
         Scope::Prefix(prefix) => format!("{prefix}*"),
+        Scope::Expression(expression) => format!("channels in which /{expression}/ is found"),
+        Scope::Group(group) => format!("group {group}"),
     }
 }
 

@@ -78,7 +78,7 @@ async fn router(
     stop: &CancellationToken,
 ) -> anyhow::Result<Router> {
     let apps = access::native_apps(&config.apps);
-    let native = dialect_native::router(channels.clone(), apps, config.native.clone(), stop.clone());
+    let native = dialect_native::router(channels.clone(), clock.clone(), apps, config.native.clone(), stop.clone());
     let keysets = access::pubnub_keysets(&config.apps);
     let limits = dialect_pubnub::Settings::default();
     let pubnub = dialect_pubnub::router(channels.clone(), clock.clone(), keysets, limits)?;

@@ -1,8 +1,13 @@
 //! Who calls and what it may do. Access is decided here and nowhere else: a dialect makes a [`Caller`] out of keys and
 //! tokens, every method of [`crate::Channels`] asks it.
 //!
-//! A window (newest n, not older than, since) becomes a bound of the seek, so what is hidden is never read.
+//! An access is rules, a dialect's own policy, or both, as far as the dialect's scope reaches; and it may end: at a time,
+//! or with the record that it stands on. A window (newest n, not older than, since) becomes a bound of the seek, so what is hidden is never read.
 
+use crate::{
+    Group, Scope, Standing,
+    policy::{Policy, Remembered},
+};
 use model::{AppId, ChannelName, Error, ErrorKind, Id, Result, Seq, Span, TICKS_PER_SECOND};
 use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
@@ -17,12 +22,18 @@ pub struct Caller {
     pub access: Arc<Access>,
 }
 
-/// What a caller may do, and how far back it may see.
+/// What a caller may do, how far back it may see, and until when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Access {
     rules: Vec<Rule>,
+    policy: Option<Remembered>,
+    within: Option<Arc<[Scope]>>,
     /// How far back it may see, on every channel.
     pub window: AccessWindow,
+    /// From this position on it may do nothing more, and nothing above it is handed to a subscription.
+    pub until: Option<Id>,
+    /// It may do nothing more when the record that it stands on changes.
+    pub stands_on: Option<Standing>,
 }
 
 /// Rights on some channels. Rules add up; nothing takes a right away.
@@ -32,17 +43,6 @@ pub struct Rule {
     pub scope: Scope,
     /// What.
     pub rights: Rights,
-}
-
-/// Some channels of an app.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Scope {
-    /// All of them, the directory's and direct chats too.
-    Everything,
-    /// This one.
-    Channel(ChannelName),
-    /// Those with a name in the clear that begins so; an empty prefix is all of those.
-    Prefix(Arc<str>),
 }
 
 /// A set of rights.
@@ -66,7 +66,7 @@ pub(crate) struct Visible {
     /// Only ids above this one.
     pub after: Id,
     /// Only this many of the newest seqs.
-    pub newest: Option<u32>,
+    pub newest: Option<u64>,
 }
 
 impl Rights {
@@ -84,8 +84,10 @@ impl Rights {
     pub const HISTORY: Rights = Rights(1 << 4);
     /// To change settings and grants.
     pub const ADMIN: Rights = Rights(1 << 5);
+    /// To see who is on a channel, and to follow that live.
+    pub const PRESENCE: Rights = Rights(1 << 6);
     /// Every right.
-    pub const ALL: Rights = Rights(0b11_1111);
+    pub const ALL: Rights = Rights(0b111_1111);
 
     /// Whether all of `other` are among these.
     pub const fn contains(self, other: Rights) -> bool {
@@ -103,7 +105,7 @@ impl BitOr for Rights {
 
 impl fmt::Debug for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [&str; 6] = ["read", "write", "delete", "manage", "history", "admin"];
+        const NAMES: [&str; 7] = ["read", "write", "delete", "manage", "history", "admin", "presence"];
         let held = NAMES.iter().enumerate().filter(|(bit, _)| self.0 & 1 << bit != 0);
         f.debug_set().entries(held.map(|(_, name)| name)).finish()
     }
@@ -117,27 +119,73 @@ impl Access {
 
     /// What these rules give, without a window; set [`Access::window`] to narrow it.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Access {
-        Access { rules: rules.into_iter().collect(), window: AccessWindow::default() }
+        Access {
+            rules: rules.into_iter().collect(),
+            policy: None,
+            within: None,
+            window: AccessWindow::default(),
+            until: None,
+            stands_on: None,
+        }
+    }
+
+    /// What a dialect's own rules give. A name is asked for once, then remembered.
+    pub fn by_policy(policy: Arc<dyn Policy>) -> Access {
+        Access { policy: Some(Remembered::new(policy)), ..Access::new([]) }
+    }
+
+    /// The same on these channels only: all that a dialect lets its callers see. No other channel is reached through
+    /// it, be it by its name, a pattern, or a group that holds it.
+    pub fn within(mut self, scopes: impl IntoIterator<Item = Scope>) -> Access {
+        self.within = Some(scopes.into_iter().collect());
+        self
     }
 
     /// Whether it gives all of these rights on a channel.
     pub fn allows(&self, channel: &ChannelName, rights: Rights) -> bool {
-        self.holds(rights, |scope| scope.covers(channel))
+        let said = || self.policy.as_ref().map_or(Rights::NONE, |policy| policy.channel(channel));
+        self.reaches(channel) && self.holds(rights, |scope| scope.covers(channel), said)
     }
 
     /// Whether it gives all of these rights on every channel whose name in the clear begins so.
     pub fn allows_prefix(&self, prefix: &str, rights: Rights) -> bool {
-        self.holds(rights, |scope| scope.covers_prefix(prefix))
+        let within = self.within.as_ref().is_none_or(|within| within.iter().any(|scope| scope.covers_prefix(prefix)));
+        let said = || self.policy.as_ref().map_or(Rights::NONE, |policy| policy.prefix(prefix));
+        within && self.holds(rights, |scope| scope.covers_prefix(prefix), said)
     }
 
-    fn holds(&self, rights: Rights, applies: impl Fn(&Scope) -> bool) -> bool {
+    /// Whether it gives all of these rights on a group.
+    pub fn allows_group(&self, group: &Group, rights: Rights) -> bool {
+        let said = || self.policy.as_ref().map_or(Rights::NONE, |policy| policy.group(group));
+        self.holds(rights, |scope| scope.covers_group(group), said)
+    }
+
+    /// Whether the channel is one of those that the dialect lets its callers see.
+    pub fn reaches(&self, channel: &ChannelName) -> bool {
+        self.within.as_ref().is_none_or(|within| within.iter().any(|scope| scope.covers(channel)))
+    }
+
+    /// The policy is asked only when the rules do not suffice.
+    fn holds(&self, rights: Rights, applies: impl Fn(&Scope) -> bool, said: impl Fn() -> Rights) -> bool {
         let mut held = Rights::NONE;
-        self.rules.iter().any(|rule| {
+        let by_rules = self.rules.iter().any(|rule| {
             if applies(&rule.scope) {
                 held = held | rule.rights;
             }
             held.contains(rights)
-        })
+        });
+        by_rules || (held | said()).contains(rights)
+    }
+
+    /// [`ErrorKind::Forbidden`] when its time is over at `now`, or what it stood on has changed.
+    pub(crate) fn check_stands(&self, now: Id) -> Result<()> {
+        if self.until.is_some_and(|until| until <= now) {
+            return Err(expired());
+        }
+        match self.stands_on.as_ref().and_then(Standing::ended_at) {
+            Some(_) => Err(withdrawn()),
+            None => Ok(()),
+        }
     }
 
     /// [`ErrorKind::Forbidden`] unless it gives these rights on the channel.
@@ -152,15 +200,27 @@ impl Access {
 
     /// [`ErrorKind::Forbidden`] unless it gives these rights on every channel without a name in the clear.
     pub(crate) fn demand_unlisted(&self, rights: Rights) -> Result<()> {
-        let everywhere = self.holds(rights, |scope| *scope == Scope::Everything);
-        if everywhere { Ok(()) } else { Err(forbidden(&"without a name in the clear", rights)) }
+        let everywhere = self.holds(rights, |scope| *scope == Scope::Everything, || Rights::NONE);
+        if everywhere && self.within.is_none() {
+            Ok(())
+        } else {
+            Err(forbidden(&"without a name in the clear", rights))
+        }
+    }
+
+    /// [`ErrorKind::Forbidden`] unless it gives these rights on the group.
+    pub(crate) fn demand_group(&self, group: &Group, rights: Rights) -> Result<()> {
+        if self.allows_group(group, rights) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Forbidden, format!("group {group}: this needs the rights {rights:?}")))
     }
 
     /// What the window leaves at `now_ticks`.
     pub(crate) fn visible(&self, now_ticks: u64) -> Visible {
         let since = self.window.since.unwrap_or(Id::MIN);
         let young = self.window.not_older_than.map_or(Id::MIN, |age| oldest_allowed(now_ticks, age));
-        Visible { after: since.max(young), newest: self.window.newest }
+        Visible { after: since.max(young), newest: self.window.newest.map(u64::from) }
     }
 }
 
@@ -170,6 +230,12 @@ impl Visible {
         self.after == Id::MIN && self.newest.is_none()
     }
 
+    /// What both leave.
+    pub(crate) fn and(self, other: Visible) -> Visible {
+        let newest = [self.newest, other.newest].into_iter().flatten().min();
+        Visible { after: self.after.max(other.after), newest }
+    }
+
     /// What is left of a span.
     pub(crate) fn cut(self, span: Span) -> Span {
         Span { after: span.after.max(self.after), upto: span.upto }
@@ -177,25 +243,7 @@ impl Visible {
 
     /// The greatest seq that is hidden in a channel that goes up to `head`.
     pub(crate) fn above(self, head: Seq) -> Seq {
-        self.newest.map_or(Seq::NONE, |newest| Seq(head.0.saturating_sub(u64::from(newest))))
-    }
-}
-
-impl Scope {
-    fn covers(&self, channel: &ChannelName) -> bool {
-        match self {
-            Scope::Everything => true,
-            Scope::Channel(name) => name == channel,
-            Scope::Prefix(prefix) => channel.as_named().is_some_and(|text| text.starts_with(&**prefix)),
-        }
-    }
-
-    fn covers_prefix(&self, asked: &str) -> bool {
-        match self {
-            Scope::Everything => true,
-            Scope::Channel(_) => false,
-            Scope::Prefix(prefix) => asked.starts_with(&**prefix),
-        }
+        self.newest.map_or(Seq::NONE, |newest| Seq(head.0.saturating_sub(newest)))
     }
 }
 
@@ -206,6 +254,14 @@ fn oldest_allowed(now_ticks: u64, age: Duration) -> Id {
     let oldest = now_ticks.saturating_sub(age_ticks);
     let step = if age.as_secs() >= 60 { TICKS_PER_SECOND } else { 1 };
     Id::last_before(oldest.div_ceil(step).saturating_mul(step))
+}
+
+fn expired() -> Error {
+    Error::new(ErrorKind::Forbidden, "access: its time is over")
+}
+
+fn withdrawn() -> Error {
+    Error::new(ErrorKind::Forbidden, "access: it was withdrawn")
 }
 
 fn forbidden(place: &dyn fmt::Display, rights: Rights) -> Error {

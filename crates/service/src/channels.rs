@@ -2,18 +2,23 @@
 
 use crate::{
     Caller, Draft, History, Published, Query, Rights, Settings, Subscription, Topic,
+    deadlines::Deadlines,
     hash::Hasher,
     hub::Hub,
     live::Live,
     lookup::LookUps,
+    maintenance::{Keeper, Round},
     metrics::Metrics,
-    order::{Found, Order, Request},
+    order::{Order, Placed, Request},
     pages::Pages,
+    policies::Policies,
+    presence::{Attendance, Voice},
     publish,
     queue::Queue,
     reads::Reads,
     ring::{Recent, Ring},
     sequencer::{EPOCH, SHARD, Sequencer, Tools, first_tick},
+    trusted::Watch,
 };
 use bytes::Bytes;
 use model::{
@@ -30,7 +35,7 @@ use tokio::sync::{oneshot, watch};
 /// The work. Cheap to clone; the sequencer ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct Channels {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     _open: Arc<Open>,
 }
 
@@ -41,12 +46,23 @@ pub(crate) struct Shared {
     pub live: Arc<Live>,
     pub reads: Reads,
     pub metrics: Metrics,
-    queue: Arc<Queue>,
+    pub attendance: Arc<Attendance>,
+    pub deadlines: Arc<Deadlines>,
+    /// Held while a group is changed, until the change is known.
+    pub groups: tokio::sync::RwLock<()>,
+    pub queue: Arc<Queue>,
+    /// Asks for a round of maintenance.
+    pub rounds: mpsc::Sender<Round>,
+    pub watch: Arc<Watch>,
     ended: watch::Receiver<()>,
 }
 
-/// Closes the queue when nobody can publish any more.
-struct Open(Arc<Queue>);
+/// Ends the threads when nobody can ask for anything any more.
+struct Open {
+    queue: Arc<Queue>,
+    attendance: Arc<Attendance>,
+    deadlines: Arc<Deadlines>,
+}
 
 /// Held by the sequencer's thread: however that ends, nobody waits for it in vain.
 struct Running {
@@ -84,6 +100,10 @@ pub struct Status {
     pub page_cache_bytes: usize,
     /// Subscriptions that exist.
     pub subscriptions: usize,
+    /// Connections on channels, each counted once for every channel that it is on.
+    pub presence_connections: usize,
+    /// About how many bytes they take, with states.
+    pub presence_bytes: usize,
 }
 
 impl Channels {
@@ -94,35 +114,86 @@ impl Channels {
         let settled = store.settle(SHARD, EPOCH)?;
         let live = Arc::new(live(&*store, &*clock, fanout, &settings, &settled, &metrics)?);
         let queue = Arc::new(Queue::new(settings.queue_requests, settings.queue_bytes));
-        let (look_ups, waiting) = mpsc::channel();
         let (ended_sender, ended) = watch::channel(());
 
-        let helper =
-            LookUps { store: store.clone(), clock: clock.clone(), live: live.clone(), queue: queue.clone(), waiting };
-        spawn("look-ups", move || helper.run())?;
+        let helper = |name| {
+            let (sender, waiting) = mpsc::channel();
+            let (store, clock) = (store.clone(), clock.clone());
+            let helper = LookUps { store, clock, live: live.clone(), queue: queue.clone(), waiting };
+            spawn(name, move || helper.run()).map(|()| sender)
+        };
+        let (look_ups, removal_look_ups) = (helper("look-ups")?, helper("removal-look-ups")?);
         let tools = Tools {
             store: store.clone(),
             clock: clock.clone(),
             live: live.clone(),
             queue: queue.clone(),
             look_ups,
+            removal_look_ups,
             metrics: metrics.clone(),
         };
         let sequencer = Sequencer::new(tools, &settings, settled);
-        let running = Running { queue: queue.clone(), live: live.clone(), _ended: ended_sender };
+        let running = Running { queue: queue.clone(), live: live.clone(), _ended: ended_sender.clone() };
         spawn("sequencer", move || {
             let _running = running;
             sequencer.run();
         })?;
 
+        let watch = Arc::new(Watch::load(&*store, &*clock)?);
+        let (rounds, asked) = mpsc::channel();
+        let keeper = Keeper {
+            store: store.clone(),
+            clock: clock.clone(),
+            live: live.clone(),
+            queue: queue.clone(),
+            watch: watch.clone(),
+            settings: settings.clone(),
+            asked,
+            _ended: ended_sender,
+        };
+        spawn("maintenance", move || keeper.run())?;
+
         let reads = Reads::new(store, &settings, metrics.clone());
-        let _open = Arc::new(Open(queue.clone()));
-        Ok(Channels { shared: Arc::new(Shared { settings, clock, live, reads, metrics, queue, ended }), _open })
+        let attendance = Arc::new(Attendance::new(&settings, clock.clone()));
+        let voice = Voice {
+            attendance: attendance.clone(),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            hasher: live.hasher,
+            look: settings.look,
+        };
+        spawn("presence", move || voice.run())?;
+        let deadlines = Arc::new(Deadlines::new(clock.clone(), settings.look));
+        let watched = deadlines.clone();
+        spawn("deadlines", move || watched.run())?;
+        let _open =
+            Arc::new(Open { queue: queue.clone(), attendance: attendance.clone(), deadlines: deadlines.clone() });
+        let groups = tokio::sync::RwLock::new(());
+        Ok(Channels {
+            shared: Arc::new(Shared {
+                settings,
+                clock,
+                live,
+                reads,
+                metrics,
+                attendance,
+                deadlines,
+                groups,
+                queue,
+                rounds,
+                watch,
+                ended,
+            }),
+            _open,
+        })
     }
 
-    /// Refuses new work, finishes what waits, ends subscriptions; returns when the sequencer has stopped.
+    /// Refuses new work, finishes what waits, ends subscriptions; returns when the sequencer and maintenance have
+    /// stopped.
     pub async fn stop(&self) {
         self.shared.queue.close();
+        // Maintenance that has ended already needs not be told.
+        let _ = self.shared.rounds.send(Round::Stop);
         // The sender is dropped without ever sending: an error is the end that is waited for.
         let _ = self.shared.ended.clone().changed().await;
     }
@@ -130,10 +201,10 @@ impl Channels {
     /// Publishes a message. Needs [`Rights::WRITE`]. When this returns `Ok` the message is durable, or, if it was not
     /// to be stored, on its way to subscribers. An `Unavailable` says whether it may have been stored.
     pub async fn publish(&self, caller: &Caller, channel: &Channel, draft: Draft) -> Result<Published> {
-        check_app(caller, &channel.app)?;
+        self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::WRITE)?;
         let order = publish::order(&self.shared.live.hasher, &self.shared.settings, channel, draft)?;
-        self.shared.submit_one(order).await
+        self.shared.submit_one(order).await.map(Published::from)
     }
 
     /// Publishes several messages, in order, each with its own outcome; in one batch where they fit.
@@ -147,7 +218,9 @@ impl Channels {
         let mut orders = Vec::with_capacity(drafts.len());
         let mut refused = Vec::new();
         for (at, (channel, draft)) in drafts.into_iter().enumerate() {
-            let allowed = check_app(caller, &channel.app)
+            let allowed = self
+                .shared
+                .admit(caller, &channel.app)
                 .and_then(|()| caller.access.demand(&channel.name, Rights::WRITE))
                 .and_then(|()| publish::order(hasher, settings, &channel, draft));
             match allowed {
@@ -155,7 +228,9 @@ impl Channels {
                 Err(error) => refused.push((at, error)),
             }
         }
-        let mut outcomes = self.shared.submit(orders).await;
+        let outcomes = self.shared.submit(orders).await;
+        let mut outcomes: Vec<Result<Published>> =
+            outcomes.into_iter().map(|outcome| outcome.map(Published::from)).collect();
         // By growing index, so each lands where its draft stood.
         for (at, error) in refused {
             outcomes.insert(at, Err(error));
@@ -165,21 +240,21 @@ impl Channels {
 
     /// Publishes a small message that only present subscribers see. Needs [`Rights::WRITE`].
     pub async fn signal(&self, caller: &Caller, channel: &Channel, draft: Draft) -> Result<Published> {
-        check_app(caller, &channel.app)?;
+        self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::WRITE)?;
         let order = publish::signal(&self.shared.live.hasher, &self.shared.settings, channel, draft)?;
-        self.shared.submit_one(order).await
+        self.shared.submit_one(order).await.map(Published::from)
     }
 
     /// A page of a channel. Needs [`Rights::HISTORY`].
     pub async fn history(&self, caller: &Caller, channel: &Channel, query: &Query) -> Result<Arc<History>> {
-        check_app(caller, &channel.app)?;
+        self.shared.admit(caller, &channel.app)?;
         self.shared.history(caller, channel, query).await
     }
 
     /// How many messages of a span the caller may see: exact. Needs [`Rights::HISTORY`].
     pub async fn count(&self, caller: &Caller, channel: &Channel, span: Span) -> Result<u64> {
-        check_app(caller, &channel.app)?;
+        self.shared.admit(caller, &channel.app)?;
         self.shared.count(caller, channel, span).await
     }
 
@@ -192,6 +267,7 @@ impl Channels {
         after: Option<&ChannelName>,
         limit: u32,
     ) -> Result<Vec<ChannelEntry>> {
+        self.shared.admit(caller, &caller.app)?;
         caller.access.demand_prefix(prefix, Rights::HISTORY)?;
         self.shared.check_limit(limit)?;
         let (app, prefix, after) = (caller.app.clone(), prefix.to_owned(), after.cloned());
@@ -202,7 +278,7 @@ impl Channels {
     /// comes. Without `from`: from now on. A position above the frontier is taken as the frontier. Needs
     /// [`Rights::READ`] on all that a topic covers, and [`Rights::HISTORY`] for a position before the recent ring.
     pub async fn subscribe(&self, caller: &Caller, topics: Vec<Topic>, from: Option<Id>) -> Result<Subscription> {
-        Subscription::start(self.shared.clone(), caller, topics, from)
+        Subscription::start(self.shared.clone(), caller, topics, from).await
     }
 
     /// Everything at or below it is visible, and nothing will ever appear there.
@@ -228,7 +304,7 @@ impl Channels {
         }
         let place = self.shared.live.hasher.record(&key);
         let change = Arc::new(Change::Record(RecordChange { id: Id::MIN, key, value }));
-        let order = Order { change, place, key: None, ttl: None, expected, found: Found::default() };
+        let order = Order { expected, ..Order::new(change, place) };
         self.shared.submit_one(order).await.map(|published| published.id)
     }
 
@@ -250,6 +326,7 @@ impl Channels {
     pub fn status(&self) -> Status {
         let (queued_requests, queued_bytes) = self.shared.queue.depth();
         let (ring_changes, ring_bytes) = self.shared.live.ring.size();
+        let (presence_connections, presence_bytes) = self.shared.attendance.size();
         Status {
             accepting: self.shared.queue.is_accepting(),
             frontier: self.frontier(),
@@ -259,6 +336,8 @@ impl Channels {
             ring_bytes,
             page_cache_bytes: self.shared.live.pages.bytes(),
             subscriptions: self.shared.live.hub.subscriptions(),
+            presence_connections,
+            presence_bytes,
         }
     }
 
@@ -274,18 +353,35 @@ impl Shared {
         Id::last_at(self.clock.now_ticks())
     }
 
-    fn check_limit(&self, limit: u32) -> Result<()> {
+    /// Whether a position is still to come; what never comes is.
+    pub fn is_ahead(&self, until: Option<Id>) -> bool {
+        until.is_none_or(|until| self.now() < until)
+    }
+
+    /// The first question of every call: is it about the caller's own app, and does its access stand?
+    pub fn admit(&self, caller: &Caller, app: &AppId) -> Result<()> {
+        check_app(caller, app)?;
+        caller.access.check_stands(self.now())
+    }
+
+    /// The same for a call about the whole app: its policies, its holds, who is erased from it.
+    pub fn admit_admin(&self, caller: &Caller) -> Result<()> {
+        caller.access.check_stands(self.now())?;
+        caller.access.demand_prefix("", Rights::ADMIN)
+    }
+
+    pub fn check_limit(&self, limit: u32) -> Result<()> {
         let most = self.settings.page_messages;
         if limit <= most { Ok(()) } else { Err(Error::invalid(format!("limit: at most {most}"))) }
     }
 
-    async fn submit_one(&self, order: Order) -> Result<Published> {
+    pub async fn submit_one(&self, order: Order) -> Result<Placed> {
         let outcome = self.submit(vec![order]).await.pop();
         outcome.unwrap_or_else(|| Err(Error::internal("the sequencer gave no outcome")))
     }
 
     /// Hands orders to the sequencer and waits for what became of them.
-    async fn submit(&self, orders: Vec<Order>) -> Vec<Result<Published>> {
+    pub async fn submit(&self, orders: Vec<Order>) -> Vec<Result<Placed>> {
         if orders.is_empty() {
             return Vec::new();
         }
@@ -307,7 +403,9 @@ impl Shared {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.close();
+        self.queue.close();
+        self.attendance.close();
+        self.deadlines.close();
     }
 }
 
@@ -342,7 +440,8 @@ fn live(
     ring.push(&changes, clock.monotonic_ticks());
     let pages = Pages::new(settings.page_cache_bytes, metrics.clone());
     let hub = Hub::new(settings.subscriptions, frontier, fanout.clone());
-    Ok(Live::new(hasher, pages, ring, hub, fanout, frontier))
+    let policies = Arc::new(Policies::load(store, settings.retention.clone())?);
+    Ok(Live::new(hasher, pages, ring, hub, fanout, policies, frontier))
 }
 
 fn check_app(caller: &Caller, app: &AppId) -> Result<()> {

@@ -54,6 +54,7 @@ impl Sequencer {
         for (place, before) in self.making.undo.drain(..).rev() {
             self.known.restore(place, before);
         }
+        self.removals.take_back(self.tools.live.frontier());
         self.last_number = self.making.number_before;
         self.fail_batch(&Error::new(cause.kind, format!("{cause}; nothing was stored")));
     }
@@ -64,6 +65,7 @@ impl Sequencer {
         tracing::error!(error = ?cause, batch = self.making.batch.number, "the outcome of a batch is unknown");
         self.tools.queue.set_in_doubt(true);
         self.known.forget_all();
+        self.removals.forget_all();
         self.era += 1;
         let Some(survived) = self.ask_until_settled() else {
             self.lost = true;

@@ -3,57 +3,69 @@
 //! former.
 
 use crate::{
-    Published,
     known::{Entry, Known},
-    order::Order,
+    order::{Order, Placed},
     ring::Recent,
     sequencer::Sequencer,
 };
 use model::{
-    Change, ChannelNumber, Error, ErrorKind, Head, Id, IdempotencyKey, Keyed, Message, Position, Result, Seq,
-    TICKS_PER_SECOND, What,
+    Change, ChannelNumber, Error, ErrorKind, Head, Id, IdempotencyKey, Keyed, Message, Position, RecordKind, Result,
+    Seq, TICKS_PER_SECOND, What,
 };
 use std::{sync::Arc, time::Duration};
 
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
 
 /// What a change gets from the sequencer.
-struct Numbers {
-    id: Id,
-    seq: Seq,
-    number: ChannelNumber,
-    first: bool,
-    expires_at: Option<Id>,
+pub(crate) struct Numbers {
+    pub id: Id,
+    pub seq: Seq,
+    pub number: ChannelNumber,
+    pub first: bool,
+    pub expires_at: Option<Id>,
 }
 
 impl Sequencer {
     /// Numbers a change and takes it into the batch; or says why it does not happen.
-    pub(crate) fn decide(&mut self, order: &mut Order) -> Result<Published> {
+    pub(crate) fn decide(&mut self, order: &mut Order) -> Result<Placed> {
         match &*order.change {
             Change::Channel(change) => match &change.what {
                 What::Published { key, .. } => {
                     let key = *key;
                     self.publish(order, key)
                 }
-                What::Unstored(_) | What::Signal(_) => Ok(self.pass_on(order)),
+                What::Unstored(_) | What::Signal(_) | What::Presence(_) => Ok(self.pass_on(order)),
+                What::Edited(_)
+                | What::Deleted(_)
+                | What::Expired(_)
+                | What::Floored(_)
+                | What::Reacted(_)
+                | What::Unreacted { .. } => self.alter(order),
             },
             Change::Record(change) => {
                 let exists = change.value.is_some();
-                self.put_record(order, exists)
+                let holds = (change.key.kind == RecordKind::Hold).then(|| change.key.app.clone());
+                let placed = self.put_record(order, exists)?;
+                if let Some(app) = holds {
+                    // Who looked up what may be removed before this asks again.
+                    let place = self.tools.live.hasher.holds(&app);
+                    self.remember(place, 0, 0, placed.id);
+                }
+                Ok(placed)
             }
         }
     }
 
-    fn publish(&mut self, order: &mut Order, key: Option<IdempotencyKey>) -> Result<Published> {
+    fn publish(&mut self, order: &mut Order, key: Option<IdempotencyKey>) -> Result<Placed> {
         if let Some(key) = key
             && let Some(earlier) = self.keyed(order)
         {
             return match earlier.payload_hash == key.payload_hash {
-                true => Ok(Published { id: earlier.id, seq: earlier.seq, repeated: true }),
+                true => Ok(Placed { seq: earlier.seq, repeated: true, ..Placed::at(earlier.id) }),
                 false => Err(Error::new(ErrorKind::Conflict, "key: it was used with another message")),
             };
         }
-        let head = self.known.get(order.place).map(as_head).or(order.found.head).unwrap_or_default();
+        let head = self.head(order);
         let first = head.number == ChannelNumber::NONE;
         if first {
             self.last_number.0 += 1;
@@ -67,20 +79,25 @@ impl Sequencer {
             self.remember(place, key.payload_hash, seq.0, id);
         }
         self.include(order, id, head.last.id);
-        Ok(Published { id, seq, repeated: false })
+        Ok(Placed { seq, ..Placed::at(id) })
+    }
+
+    /// How far the order's channel goes.
+    pub(crate) fn head(&self, order: &Order) -> Head {
+        self.known.get(order.place).map(as_head).or(order.found.head).unwrap_or_default()
     }
 
     /// A live-only change gets an id and nothing else.
-    fn pass_on(&mut self, order: &mut Order) -> Published {
+    fn pass_on(&mut self, order: &mut Order) -> Placed {
         let head = self.known.get(order.place).map(as_head).unwrap_or_default();
         let id = self.draw();
         let expires_at = self.expiry(order.ttl);
         fill(&mut order.change, Numbers { id, seq: Seq::NONE, number: head.number, first: false, expires_at });
         self.include(order, id, head.last.id);
-        Published { id, seq: Seq::NONE, repeated: false }
+        Placed::at(id)
     }
 
-    fn put_record(&mut self, order: &mut Order, exists: bool) -> Result<Published> {
+    fn put_record(&mut self, order: &mut Order, exists: bool) -> Result<Placed> {
         let known = self.known.get(order.place).map(as_version);
         let version = known.or(order.found.version).unwrap_or(Id::MIN);
         if order.expected.is_some_and(|expected| expected != version) {
@@ -91,7 +108,7 @@ impl Sequencer {
         fill(&mut order.change, numbers);
         self.remember(order.place, u64::from(exists), 0, id);
         self.include(order, id, version);
-        Ok(Published { id, seq: Seq::NONE, repeated: false })
+        Ok(Placed::at(id))
     }
 
     /// What was published under the order's key, today or yesterday by the days of ids.
@@ -108,13 +125,13 @@ impl Sequencer {
         Some(Id::new(self.making.now_ticks.saturating_add(ticks), 0))
     }
 
-    fn remember(&mut self, place: u128, first: u64, second: u64, id: Id) {
+    pub(crate) fn remember(&mut self, place: u128, first: u64, second: u64, id: Id) {
         let before = self.known.get(place);
         self.making.undo.push((place, before));
         self.known.put(Entry::new(place, first, second, id), self.evictable());
     }
 
-    fn include(&mut self, order: &Order, id: Id, previous: Id) {
+    pub(crate) fn include(&mut self, order: &Order, id: Id, previous: Id) {
         let recent = Recent { id, place: order.place, change: order.change.clone() };
         let previous = self.tools.live.fanout.is_some().then_some(previous);
         self.making.include(recent, previous);
@@ -124,6 +141,9 @@ impl Sequencer {
 /// Notes in an order what is remembered of the places that it depends on; whether that is all of them.
 pub(crate) fn recall(known: &Known, order: &mut Order) -> bool {
     order.found = Default::default();
+    if order.aim.is_some() {
+        return false;
+    }
     match &*order.change {
         Change::Channel(change) if change.what.is_stored() => {
             order.found.head = known.get(order.place).map(as_head);
@@ -151,7 +171,7 @@ fn as_keyed(entry: Entry) -> Keyed {
     Keyed { id: entry.id, seq: Seq(entry.second), payload_hash: entry.first }
 }
 
-fn fill(change: &mut Arc<Change>, numbers: Numbers) {
+pub(crate) fn fill(change: &mut Arc<Change>, numbers: Numbers) {
     match Arc::get_mut(change).expect("nobody else holds a change before it has an id") {
         Change::Channel(change) => {
             change.id = numbers.id;
@@ -162,6 +182,13 @@ fn fill(change: &mut Arc<Change>, numbers: Numbers) {
                     fill_message(message, &numbers);
                 }
                 What::Unstored(message) | What::Signal(message) => fill_message(message, &numbers),
+                What::Edited(_)
+                | What::Deleted(_)
+                | What::Expired(_)
+                | What::Floored(_)
+                | What::Reacted(_)
+                | What::Unreacted { .. }
+                | What::Presence(_) => {}
             }
         }
         Change::Record(change) => change.id = numbers.id,

@@ -3,7 +3,7 @@
 //! process must find it again: there a caller could only collide with keys of a channel it may publish to, where it
 //! could as well repeat the key itself.
 
-use model::{AppId, Channel, ChannelName, Error, IdempotencyKey, Message, RecordKey, Result, limits};
+use model::{AppId, Channel, ChannelName, Error, Id, IdempotencyKey, Message, Reaction, RecordKey, Result, limits};
 use siphasher::sip128::{Hasher128, SipHasher13, SipHasher24};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 
@@ -28,6 +28,12 @@ enum Domain {
     Pattern,
     Record,
     Key,
+    Presence,
+    PresencePattern,
+    Group,
+    Reaction,
+    Reactions,
+    Holds,
 }
 
 impl Hasher {
@@ -57,8 +63,48 @@ impl Hasher {
         self.hash(Domain::Pattern, &[app.as_str().as_bytes(), prefix.as_bytes()])
     }
 
+    /// Where those wait who follow who is on a channel.
+    pub fn presence(&self, channel: Place) -> Place {
+        self.hash(Domain::Presence, &[&channel.to_le_bytes()])
+    }
+
+    pub fn presence_pattern(&self, app: &AppId, prefix: &str) -> Place {
+        self.hash(Domain::PresencePattern, &[app.as_str().as_bytes(), prefix.as_bytes()])
+    }
+
+    /// Where those wait who follow the changes of a group.
+    pub fn group(&self, app: &AppId, group: &str) -> Place {
+        self.hash(Domain::Group, &[app.as_str().as_bytes(), group.as_bytes()])
+    }
+
     pub fn record(&self, key: &RecordKey) -> Place {
         self.hash(Domain::Record, &[key.app.as_str().as_bytes(), &[key.kind as u8], &key.name])
+    }
+
+    /// Of a reaction to a message of a channel.
+    pub fn reaction(&self, channel: Place, reaction: &Reaction) -> Place {
+        let user = &reaction.user;
+        let message = reaction.message.raw().to_le_bytes();
+        let flags = [user.origin as u8, u8::from(user.verified)];
+        let parts: [&[u8]; 6] = [
+            &channel.to_le_bytes(),
+            &message,
+            &flags,
+            user.id.as_bytes(),
+            reaction.kind.as_bytes(),
+            reaction.value.as_bytes(),
+        ];
+        self.hash(Domain::Reaction, &parts)
+    }
+
+    /// Of the number of reactions to a message of a channel.
+    pub fn reactions(&self, channel: Place, message: Id) -> Place {
+        self.hash(Domain::Reactions, &[&channel.to_le_bytes(), &message.raw().to_le_bytes()])
+    }
+
+    /// Of the legal holds of an app.
+    pub fn holds(&self, app: &AppId) -> Place {
+        self.hash(Domain::Holds, &[app.as_str().as_bytes()])
     }
 
     pub fn key(&self, channel: Place, key_hash: u128) -> Place {

@@ -4,9 +4,12 @@ use crate::{
     access::{Caller, Rights, Visible},
     channels::Shared,
     pages::PageKey,
+    retention::Retention,
 };
 use bytes::Bytes;
-use model::{Channel, Effort, Error, Id, Order, Page, Position, RemovedCount, Result, Seq, Span, UserId, Window};
+use model::{
+    Channel, Effort, Error, Id, Order, Page, Position, RemovedCount, Result, Seq, Span, Store, UserId, Window,
+};
 use std::sync::{Arc, OnceLock};
 
 /// What history is asked for.
@@ -37,6 +40,17 @@ pub enum Reach {
     Around(Id),
 }
 
+/// How far back a read goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Seen {
+    /// What the caller's window leaves.
+    pub caller: Visible,
+    /// What the channel keeps.
+    pub kept: Visible,
+    /// Why.
+    pub retention: Retention,
+}
+
 impl Query {
     /// The newest messages.
     pub fn newest(limit: u32) -> Query {
@@ -52,17 +66,24 @@ impl Query {
 /// A page, with what its caller may know. Equal reads of a hot page get the same one.
 #[derive(Debug)]
 pub struct History {
-    /// The page. Its `floor` and `head` are the caller's: the floor is at least where the caller's window begins, and
-    /// its seq a lower bound where the page does not reach it.
+    /// The page. Its `floor`, `head` and `removed` are the caller's: the floor is at least where the caller's window and
+    /// what the channel keeps begin, and its seq a lower bound where the page does not reach it.
     pub page: Page,
     /// The caller's window hides what is at or below this position, and something may be there.
     pub hidden_below: Option<Id>,
+    /// When it was read: a clock that is set back shows again what was due by then.
+    pub(crate) read_at: Id,
     rendered: OnceLock<(&'static str, Bytes)>,
 }
 
 impl History {
-    pub(crate) fn new(page: Page, hidden_below: Option<Id>) -> History {
-        History { page, hidden_below, rendered: OnceLock::new() }
+    pub(crate) fn new(page: Page, hidden_below: Option<Id>, read_at: Id) -> History {
+        History { page, hidden_below, read_at, rendered: OnceLock::new() }
+    }
+
+    /// Bytes of its messages, as a budget counts them.
+    pub fn bytes(&self) -> usize {
+        self.page.messages.iter().map(|message| message.cost()).sum()
     }
 
     /// The page as bytes of the format that `dialect` names, made by `render` unless they are kept already. The first
@@ -88,26 +109,30 @@ impl Shared {
             return Err(Error::invalid(format!("limit: at most {}", self.settings.page_messages)));
         }
         let now = self.now();
-        let visible = caller.access.visible(now.ticks());
+        let reach = self.reach(caller, channel, now);
         let keep = self.is_hot(query);
-        let key = PageKey { query: query.clone(), visible };
+        let key = PageKey { query: query.clone(), visible: reach.caller, retention: reach.retention };
         let place = self.live.hasher.place(channel);
-        self.live.pages.get(place, key, now, keep, self.read_page(channel, query, visible, now)).await
+        self.live.pages.get(place, key, now, keep, self.read_page(channel, query, reach, now)).await
     }
 
     pub(crate) async fn count(&self, caller: &Caller, channel: &Channel, span: Span) -> Result<u64> {
         caller.access.demand(&channel.name, Rights::HISTORY)?;
         let now = self.now();
-        let visible = caller.access.visible(now.ticks());
+        let visible = self.reach(caller, channel, now).visible();
         let channel = channel.clone();
         let count = self.reads.run(move |store| {
-            let above = match visible.newest {
-                Some(_) => visible.above(head_seq(&store.heads(std::slice::from_ref(&channel))?)),
-                None => Seq::NONE,
-            };
+            let above = above(store, &channel, visible)?;
             store.count(&channel, visible.cut(span), above, now)
         });
         count.await
+    }
+
+    /// How far back the caller sees, and how far back anything is kept.
+    pub(crate) fn reach(&self, caller: &Caller, channel: &Channel, now: Id) -> Seen {
+        let retention = self.live.policies.retention(channel);
+        let kept = retention.visible(now.ticks());
+        Seen { caller: caller.access.visible(now.ticks()), kept, retention }
     }
 
     /// Whether others are likely to ask the same: pages from the newest end, of every author and type.
@@ -119,17 +144,20 @@ impl Shared {
         from_the_end && query.author.is_none() && query.custom_type.is_none()
     }
 
-    async fn read_page(&self, channel: &Channel, query: &Query, visible: Visible, now: Id) -> Result<History> {
-        let above = match visible.newest {
+    async fn read_page(&self, channel: &Channel, query: &Query, reach: Seen, now: Id) -> Result<History> {
+        let visible = reach.visible();
+        let head = match visible.newest {
             Some(_) => {
                 let asked = channel.clone();
                 let heads = self.reads.run(move |store| store.heads(&[asked])).await?;
-                visible.above(head_seq(&heads))
+                head_seq(&heads)
             }
             None => Seq::NONE,
         };
+        let above = visible.above(head);
         // The channel may have grown since its head was read; the caller still sees no more than it may.
-        let limit = visible.newest.map_or(query.limit, |newest| query.limit.min(newest));
+        let newest = visible.newest.map(|newest| u32::try_from(newest).unwrap_or(u32::MAX));
+        let limit = newest.map_or(query.limit, |newest| query.limit.min(newest));
         let window = |span, order, limit| Window {
             span: visible.cut(span),
             order,
@@ -149,7 +177,8 @@ impl Shared {
                 join(below, rest)
             }
         };
-        Ok(for_caller(page, query.reach, visible, above))
+        let page = kept_page(page, reach, head);
+        Ok(for_caller(page, query.reach, reach.caller, reach.caller.above(head), now))
     }
 
     /// One page of the store: on this thread if all of it is in memory.
@@ -160,6 +189,21 @@ impl Shared {
         let channel = channel.clone();
         let page = self.reads.run(move |store| store.read(&channel, &window, Effort::Disk)).await?;
         page.ok_or_else(|| Error::internal("the store gave no page although it may take any effort"))
+    }
+}
+
+impl Seen {
+    /// What is left of a channel for the caller.
+    pub fn visible(self) -> Visible {
+        self.caller.and(self.kept)
+    }
+}
+
+/// The greatest hidden seq of a channel. Blocks.
+pub(crate) fn above(store: &dyn Store, channel: &Channel, visible: Visible) -> Result<Seq> {
+    match visible.newest {
+        Some(_) => Ok(visible.above(head_seq(&store.heads(std::slice::from_ref(channel))?))),
+        None => Ok(Seq::NONE),
     }
 }
 
@@ -186,17 +230,32 @@ fn join(below: Page, rest: Page) -> Page {
     }
 }
 
+/// Makes the page end where the channel does: what is not kept any more is as gone as what lies below the floor.
+fn kept_page(mut page: Page, reach: Seen, head: Seq) -> Page {
+    let above = reach.kept.above(head);
+    let begins = reach.kept.after.max(before_first(&page, above).unwrap_or(Id::MIN));
+    page.floor = Position { id: page.floor.id.max(begins), seq: page.floor.seq.max(above) };
+    let too_old = page.messages.first().and_then(|first| reach.retention.too_old_at(first.id));
+    page.next_expiry = [page.next_expiry, too_old].into_iter().flatten().min();
+    page
+}
+
+/// Where a page begins that shows the first message above this seq.
+fn before_first(page: &Page, above: Seq) -> Option<Id> {
+    let first = page.messages.first().filter(|first| above > Seq::NONE && first.seq == above.next());
+    first.map(|first| first.id.previous())
+}
+
 /// Makes the page's borders the caller's, who must not learn from them what its window hides.
-fn for_caller(mut page: Page, reach: Reach, visible: Visible, above: Seq) -> History {
+fn for_caller(mut page: Page, reach: Reach, visible: Visible, above: Seq, now: Id) -> History {
     if visible.is_all() {
-        return History::new(page, None);
+        return History::new(page, None, now);
     }
     let asked_from = match reach {
         Reach::Span { span, .. } => span.after,
         Reach::Around(_) => Id::MIN,
     };
-    let first = page.messages.first().map(|message| (message.id, message.seq));
-    let before_first = first.filter(|(_, seq)| *seq == above.next() && above > Seq::NONE).map(|(id, _)| id.previous());
+    let before_first = before_first(&page, above);
     let window_start = visible.after.max(before_first.unwrap_or(Id::MIN));
     let hides = window_start > page.floor.id && window_start > asked_from;
     let reached = page.covered.after <= window_start || before_first.is_some();
@@ -204,5 +263,5 @@ fn for_caller(mut page: Page, reach: Reach, visible: Visible, above: Seq) -> His
     if page.head.id <= visible.after {
         page.head = page.floor;
     }
-    History::new(page, (hides && reached).then_some(window_start))
+    History::new(page, (hides && reached).then_some(window_start), now)
 }

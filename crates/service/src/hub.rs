@@ -2,13 +2,17 @@
 //! that it matches; that costs one look-up, and up to three more if anyone follows patterns.
 
 use crate::{
+    groups,
     hash::{Hasher, Place},
     mailbox::Mailbox,
     ring::Recent,
-    topic::{Topic, Topics, pattern_places},
+    topic::{Spot, Topics, WaitsFor, pattern_places, presence_pattern_places},
 };
 use foldhash::fast::FixedState;
-use model::{Change, Channel, Error, ErrorKind, Fanout, Id, Result};
+use model::{
+    AppId, Change, Channel, ChannelChange, ChannelName, Error, ErrorKind, Fanout, Id, RecordChange, RecordKind, Result,
+    What,
+};
 use std::{
     collections::HashMap,
     sync::{
@@ -53,15 +57,7 @@ impl Hub {
             self.subscriptions.fetch_sub(1, Ordering::Relaxed);
             return Err(Error::new(ErrorKind::TooMany, "too many subscriptions"));
         }
-        for (place, index) in topics.places() {
-            let first = {
-                let mut shard = self.shard(place);
-                let waiting = shard.entry(place).or_default();
-                waiting.push((mailbox.clone(), index));
-                waiting.len() == 1
-            };
-            self.count_topic(topics, index, true, first);
-        }
+        topics.spots().iter().for_each(|(place, spot)| self.add(&topics.app, *place, spot, mailbox));
         // A closing hub either finds the mailbox in its maps or is seen to be closed here.
         if self.closed.load(Ordering::SeqCst) {
             mailbox.close();
@@ -71,33 +67,30 @@ impl Hub {
 
     /// The mailbox gets nothing more.
     pub fn unregister(&self, topics: &Topics, mailbox: &Arc<Mailbox>) {
-        for (place, index) in topics.places() {
-            let last = {
-                let mut shard = self.shard(place);
-                let Some(waiting) = shard.get_mut(&place) else { continue };
-                if let Some(at) = waiting.iter().position(|(other, _)| Arc::ptr_eq(other, mailbox)) {
-                    waiting.swap_remove(at);
-                }
-                let last = waiting.is_empty();
-                if last {
-                    shard.remove(&place);
-                }
-                last
-            };
-            self.count_topic(topics, index, false, last);
-        }
+        topics.spots().iter().for_each(|(place, spot)| self.take_out(&topics.app, *place, spot, mailbox));
         self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The mailbox gets what matches `new` in place of what matches `old`.
+    pub fn change(&self, old: &Topics, new: &Topics, mailbox: &Arc<Mailbox>) {
+        for (place, spot) in old.spots().iter().filter(|(place, spot)| new.spots().get(place) != Some(spot)) {
+            self.take_out(&old.app, *place, spot, mailbox);
+        }
+        for (place, spot) in new.spots().iter().filter(|(place, spot)| old.spots().get(place) != Some(spot)) {
+            self.add(&new.app, *place, spot, mailbox);
+        }
+        if self.closed.load(Ordering::SeqCst) {
+            mailbox.close();
+        }
     }
 
     /// Puts changes into mailboxes, in this order, then says up to where it has.
     pub fn hand_out(&self, hasher: &Hasher, changes: &[Recent], upto: Id) {
         if self.subscriptions.load(Ordering::SeqCst) > 0 {
             for recent in changes {
-                if let Change::Channel(change) = &*recent.change {
-                    self.put(recent, recent.place);
-                    if self.patterns.load(Ordering::SeqCst) > 0 {
-                        pattern_places(hasher, &change.channel).for_each(|place| self.put(recent, place));
-                    }
+                match &*recent.change {
+                    Change::Channel(change) => self.put_change(hasher, recent, change),
+                    Change::Record(change) => self.put_record(hasher, recent, change),
                 }
             }
         }
@@ -117,27 +110,95 @@ impl Hub {
         self.subscriptions.load(Ordering::Relaxed)
     }
 
+    fn put_change(&self, hasher: &Hasher, recent: &Recent, change: &ChannelChange) {
+        let patterns = self.patterns.load(Ordering::SeqCst) > 0;
+        match change.what {
+            What::Presence(_) => {
+                self.put(recent, hasher.presence(recent.place));
+                if patterns {
+                    presence_pattern_places(hasher, &change.channel).for_each(|place| self.put(recent, place));
+                }
+            }
+            _ => {
+                self.put(recent, recent.place);
+                if patterns {
+                    pattern_places(hasher, &change.channel).for_each(|place| self.put(recent, place));
+                }
+            }
+        }
+    }
+
+    /// Tells those who follow a group of its change, and those who stand on a grant that it changed.
+    fn put_record(&self, hasher: &Hasher, recent: &Recent, change: &RecordChange) {
+        match change.key.kind {
+            RecordKind::GroupMember => {
+                if let Some((group, _)) = groups::parse(&change.key) {
+                    self.put(recent, hasher.group(&change.key.app, group.as_str()));
+                }
+            }
+            RecordKind::Grant => {
+                if let Some(waiting) = self.shard(recent.place).get(&recent.place) {
+                    waiting.iter().for_each(|(mailbox, _)| mailbox.wake());
+                }
+            }
+            RecordKind::Setting
+            | RecordKind::Directory
+            | RecordKind::ReadMark
+            | RecordKind::Hold
+            | RecordKind::Erasure => {}
+        }
+    }
+
     fn put(&self, recent: &Recent, place: Place) {
         if let Some(waiting) = self.shard(place).get(&place) {
             waiting.iter().for_each(|(mailbox, topic)| mailbox.push(recent, *topic));
         }
     }
 
-    /// Keeps count of patterns, and tells the fan-out of the first and the last who follows a channel.
-    fn count_topic(&self, topics: &Topics, index: u32, added: bool, edge: bool) {
-        match (&topics.list[index as usize], &self.fanout) {
-            (Topic::Pattern(_), _) if added => {
+    fn add(&self, app: &AppId, place: Place, spot: &Spot, mailbox: &Arc<Mailbox>) {
+        let first = {
+            let mut shard = self.shard(place);
+            let waiting = shard.entry(place).or_default();
+            waiting.push((mailbox.clone(), spot.topic));
+            waiting.len() == 1
+        };
+        match &spot.waits_for {
+            WaitsFor::Pattern => {
                 self.patterns.fetch_add(1, Ordering::SeqCst);
             }
-            (Topic::Pattern(_), _) => {
+            WaitsFor::Channel(name) if first => self.listen(app, name, true),
+            WaitsFor::Channel(_) | WaitsFor::Record => {}
+        }
+    }
+
+    fn take_out(&self, app: &AppId, place: Place, spot: &Spot, mailbox: &Arc<Mailbox>) {
+        let last = {
+            let mut shard = self.shard(place);
+            let Some(waiting) = shard.get_mut(&place) else { return };
+            if let Some(at) = waiting.iter().position(|(other, _)| Arc::ptr_eq(other, mailbox)) {
+                waiting.swap_remove(at);
+            }
+            let last = waiting.is_empty();
+            if last {
+                shard.remove(&place);
+            }
+            last
+        };
+        match &spot.waits_for {
+            WaitsFor::Pattern => {
                 self.patterns.fetch_sub(1, Ordering::SeqCst);
             }
-            (Topic::Channel(name), Some(fanout)) if edge => {
-                let channel = Channel { app: topics.app.clone(), name: name.clone() };
-                if added { fanout.listen(&channel) } else { fanout.unlisten(&channel) }
-            }
-            (Topic::Channel(_), _) => {}
+            WaitsFor::Channel(name) if last => self.listen(app, name, false),
+            WaitsFor::Channel(_) | WaitsFor::Record => {}
         }
+    }
+
+    /// Tells the fan-out that somebody follows a channel here, or nobody any more: once for what is said there and once
+    /// for who is there, so it has to count.
+    fn listen(&self, app: &AppId, name: &ChannelName, wanted: bool) {
+        let Some(fanout) = &self.fanout else { return };
+        let channel = Channel { app: app.clone(), name: name.clone() };
+        if wanted { fanout.listen(&channel) } else { fanout.unlisten(&channel) }
     }
 
     fn shard(&self, place: Place) -> MutexGuard<'_, Shard> {

@@ -1,10 +1,11 @@
-//! Looks up, beside the sequencer, what it does not remember: heads of channels, idempotency keys, versions of records.
-//! One thread takes what waits together, so that many misses cost few calls of the store.
+//! Looks up, beside the sequencer, what it does not remember: heads of channels, idempotency keys, versions of records,
+//! and what removals come to. A thread takes what waits together, so that many misses cost few calls of the store.
 
 use crate::{
     live::Live,
     order::{Order, Request},
     queue::Queue,
+    resolve::resolve,
 };
 use model::{Change, Channel, Clock, Head, Id, Result, Store, What};
 use std::{
@@ -53,9 +54,15 @@ impl LookUps {
 
     fn rest(&self, request: &mut Request) {
         // Keys are remembered by the day of an id, and ids may run ahead of the clock.
-        let now = Id::last_at(self.clock.now_ticks().max(self.live.frontier().ticks()));
+        let wall = self.clock.now_ticks();
+        let now = Id::last_at(wall.max(self.live.frontier().ticks()));
+        let as_of = request.looked_up.map_or(Id::MIN, |look_up| look_up.as_of);
         for order in request.undecided() {
-            if let Err(error) = self.key_and_version(order, now) {
+            let looked_up = match order.aim {
+                None => self.key_and_version(order, now),
+                Some(_) => resolve(&*self.store, &self.live.policies, order, as_of, Id::last_at(wall)),
+            };
+            if let Err(error) = looked_up {
                 request.fail(&error);
                 return;
             }

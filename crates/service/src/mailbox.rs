@@ -86,6 +86,11 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
+    /// Has the subscriber look again although nothing came: its time may be over.
+    pub fn wake(&self) {
+        self.arrived.notify_one();
+    }
+
     pub fn is_closed(&self) -> bool {
         self.state().closed
     }

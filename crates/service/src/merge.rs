@@ -35,10 +35,13 @@ struct Lane {
 }
 
 impl Merge {
-    /// Merges channels, each with its topic and its greatest hidden seq.
-    pub fn new(channels: Vec<(Channel, usize, Seq)>, span: Span) -> Merge {
+    /// Merges channels, each with its topic, its greatest hidden seq and the position up to which it is not kept.
+    pub fn new(channels: Vec<(Channel, usize, Seq, Id)>, span: Span) -> Merge {
         let rows_ahead = (ROWS_AHEAD / channels.len().max(1)).max(1) as u32;
-        let lane = |(channel, topic, above)| Lane { channel, topic, above, rows: VecDeque::new(), rest: span };
+        let lane = |(channel, topic, above, kept_after): (Channel, usize, Seq, Id)| {
+            let rest = Span { after: span.after.max(kept_after), ..span };
+            Lane { channel, topic, above, rows: VecDeque::new(), rest }
+        };
         let lanes: Vec<Lane> = channels.into_iter().map(lane).collect();
         let unread = (0..lanes.len()).collect();
         Merge { lanes, heap: BinaryHeap::new(), unread, rows_ahead, upto: span.upto }

@@ -1,11 +1,11 @@
 //! Hot pages: the newest pages of active channels, in memory, ready to render, within one bound of bytes; and equal
 //! reads in flight, which are one read. The key holds the bounds after access was applied, so nobody shares another's
 //! rights. Every change of a channel starts a new generation: all its pages go, and a read that began before cannot
-//! leave its answer behind. So one always reads one's own writes.
+//! leave its answer behind. So one always reads one's own writes. A page is over when the first of its messages is due.
 
-use crate::{History, Query, access::Visible, hash::Place, metrics::Metrics};
+use crate::{History, Query, Retention, access::Visible, hash::Place, metrics::Metrics};
 use foldhash::fast::FixedState;
-use model::{Id, Result};
+use model::{Id, Result, TICKS_PER_SECOND};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
@@ -13,6 +13,8 @@ use std::{
 use tokio::sync::OnceCell;
 
 const SHARDS: usize = 16;
+/// Readers look at the clock a little before they look here: only more than this is a clock that was set back.
+const SET_BACK: u64 = TICKS_PER_SECOND;
 
 pub(crate) struct Pages {
     shards: Vec<Mutex<Shard>>,
@@ -25,6 +27,8 @@ pub(crate) struct Pages {
 pub(crate) struct PageKey {
     pub query: Query,
     pub visible: Visible,
+    /// What the channel keeps. What grows too old bounds the life of a page, not its key.
+    pub retention: Retention,
 }
 
 #[derive(Default)]
@@ -114,7 +118,7 @@ impl Pages {
         };
         let slot = &mut pages.pages[at].1;
         if let Some(Ok(history)) = slot.get()
-            && history.page.next_expiry.is_some_and(|due| due <= now)
+            && is_over(history, now)
         {
             let freed = cost(history);
             *slot = Arc::default();
@@ -191,6 +195,12 @@ impl Drop for Reading<'_> {
         shard.make_room(self.pages.most_bytes);
         self.pages.metrics.page_bytes.inc_by(shard.bytes as i64 - before);
     }
+}
+
+/// Whether a page shows what is due now, or hides what was due only by a clock that was set back since.
+fn is_over(history: &History, now: Id) -> bool {
+    let due = history.page.next_expiry.is_some_and(|due| due <= now);
+    due || now.ticks().saturating_add(SET_BACK) < history.read_at.ticks()
 }
 
 /// About what a page takes, with the bytes that a dialect keeps with it, which are about as many again.

@@ -6,13 +6,14 @@ use crate::{
     access::Visible,
     hash::{Hasher, Place},
     merge::Merge,
+    policies::Policies,
     sequencer::SHARD,
     subscription::{Delivery, Item},
     topic::{Topic, Topics},
 };
 use model::{
-    Change, Channel, ChannelChange, ChannelNumber, Clock, Effort, Error, FeedItem, Head, Id, Message, Order, Result,
-    Seq, Span, Store, What, Window,
+    Change, Channel, ChannelChange, ChannelNumber, Clock, Effort, Error, FeedItem, FeedKind, Head, Id, Message, Order,
+    Result, Seq, Span, Store, What, Window,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -41,10 +42,11 @@ pub(crate) struct Budget<'a> {
 pub(crate) struct Past {
     topics: Arc<Topics>,
     hasher: Hasher,
+    policies: Arc<Policies>,
     visible: Visible,
     /// The frontier when it began: what came later is shown whatever the window.
     began: Id,
-    /// The greatest hidden seq of channels, if the window is one of the newest n.
+    /// The greatest hidden seq of channels of which only the newest n are shown or kept.
     floors: HashMap<Place, Seq>,
     merge: Option<Merge>,
 }
@@ -79,8 +81,13 @@ impl<'a> Budget<'a> {
 }
 
 impl Past {
-    pub fn new(topics: Arc<Topics>, hasher: Hasher, visible: Visible, began: Id) -> Past {
-        Past { topics, hasher, visible, began, floors: HashMap::new(), merge: None }
+    pub fn new(topics: Arc<Topics>, hasher: Hasher, policies: Arc<Policies>, visible: Visible, began: Id) -> Past {
+        Past { topics, hasher, policies, visible, began, floors: HashMap::new(), merge: None }
+    }
+
+    /// From here on these are followed: the past of the others was read, or begins now.
+    pub fn follow(&mut self, topics: Arc<Topics>) {
+        self.topics = topics;
     }
 
     /// A piece of what matches in (`position`, `upto`]. Blocks.
@@ -101,7 +108,7 @@ impl Past {
         }
         let span = Span { after: position, upto };
         match self.topics.only_channels() {
-            Some(channels) if channels.len() <= MERGE_CHANNELS => self.start_merge(store, channels, span)?,
+            Some(channels) if channels.len() <= MERGE_CHANNELS => self.start_merge(store, channels, span, now)?,
             channels => {
                 if let Some(delivery) = self.read_feed(store, span, now, &mut budget)? {
                     return Ok(delivery);
@@ -110,19 +117,20 @@ impl Past {
                     Some(channels) => channels,
                     None => self.list_channels(store, budget.channels)?,
                 };
-                self.start_merge(store, channels, span)?;
+                self.start_merge(store, channels, span, now)?;
             }
         }
         self.read(store, position, upto, now, budget)
     }
 
-    fn start_merge(&mut self, store: &dyn Store, channels: Vec<Channel>, span: Span) -> Result<()> {
+    fn start_merge(&mut self, store: &dyn Store, channels: Vec<Channel>, span: Span, now: Id) -> Result<()> {
         let mut lanes = Vec::with_capacity(channels.len());
         for channel in channels {
             let place = self.hasher.place(&channel);
             if let Some(topic) = self.topics.matching(&self.hasher, &channel, place) {
                 let above = self.above(store, &channel, place)?;
-                lanes.push((channel, topic as usize, above));
+                let after = self.kept(&channel, now).after;
+                lanes.push((channel, topic as usize, above, after));
             }
         }
         self.merge = Some(Merge::new(lanes, span));
@@ -159,7 +167,12 @@ impl Past {
         Ok(Some(delivery))
     }
 
+    /// Of what is older than the ring, only messages are delivered, with their newest content: what happened to them is
+    /// told by the change feeds of their channels.
     fn matching(&self, item: FeedItem) -> Option<(FeedItem, Place, u32)> {
+        if item.kind != FeedKind::Published {
+            return None;
+        }
         let channel = item.channel.as_ref()?;
         let place = self.hasher.place(channel);
         let topic = self.topics.matching(&self.hasher, channel, place)?;
@@ -184,6 +197,7 @@ impl Past {
         let start = into.len();
         for (place, (channel, topic, mut span)) in spans {
             let above = self.above(store, channel, place)?;
+            span = self.kept(channel, now).cut(span);
             while !span.is_empty() {
                 let page = read(store, channel, span, items.len() as u32, above, now)?;
                 into.extend(page.messages.into_iter().map(|message| as_item(channel, topic as usize, message)));
@@ -198,6 +212,7 @@ impl Past {
     /// The channels that match the topics, as far as anything was ever stored in them.
     fn list_channels(&self, store: &dyn Store, most: usize) -> Result<Vec<Channel>> {
         let mut found: HashMap<Place, Channel> = HashMap::new();
+        let app = &self.topics.app;
         for topic in &self.topics.list {
             let pattern = match topic {
                 Topic::Channel(name) => {
@@ -210,6 +225,12 @@ impl Past {
                         "from: channels without a name in the clear are followed only as far back as the feed reaches";
                     return Err(Error::invalid(text));
                 }
+                Topic::Group(group) => {
+                    let named = self.topics.reached(group).map(|name| Channel { app: app.clone(), name: name.clone() });
+                    found.extend(named.map(|channel| (self.hasher.place(&channel), channel)));
+                    continue;
+                }
+                Topic::Presence(_) | Topic::PresencePattern(_) | Topic::PresenceGroup(_) => continue,
                 Topic::Pattern(pattern) => pattern,
             };
             let mut after = None;
@@ -231,18 +252,30 @@ impl Past {
         Ok(found.into_values().collect())
     }
 
-    /// Whether the window hides by seq, which has to be looked up.
-    pub fn hides_by_seq(&self) -> bool {
-        self.visible.newest.is_some()
+    /// Whether something that lies in the ring may be hidden.
+    pub fn hides(&self) -> bool {
+        self.visible.newest.is_some() || self.policies.of(&self.topics.app).forgets()
+    }
+
+    /// What a channel keeps.
+    fn kept(&self, channel: &Channel, now: Id) -> Visible {
+        self.policies.retention(channel).visible(now.ticks())
+    }
+
+    /// How many of the newest messages of a channel are shown.
+    fn newest(&self, channel: &Channel) -> Option<u64> {
+        [self.visible.newest, self.policies.retention(channel).messages].into_iter().flatten().min()
     }
 
     /// The channels of these items whose greatest hidden seq is not known.
     pub fn channels_without_floor(&self, items: &[Item]) -> Vec<Channel> {
         let mut unknown = HashMap::new();
-        for item in items.iter().filter(|item| item.change.id() <= self.began) {
-            if let Change::Channel(change) = &*item.change {
+        for item in items {
+            if let Change::Channel(change) = &*item.change
+                && about(&change.what).is_some_and(|(message, _)| message <= self.began)
+            {
                 let place = self.hasher.place(&change.channel);
-                if !self.floors.contains_key(&place) {
+                if self.newest(&change.channel).is_some() && !self.floors.contains_key(&place) {
                     unknown.insert(place, change.channel.clone());
                 }
             }
@@ -255,22 +288,26 @@ impl Past {
             self.floors.clear();
         }
         for (channel, head) in channels.iter().zip(heads) {
-            self.floors.insert(self.hasher.place(channel), self.visible.above(head.last.seq));
+            let visible = Visible { after: Id::MIN, newest: self.newest(channel) };
+            self.floors.insert(self.hasher.place(channel), visible.above(head.last.seq));
         }
     }
 
-    /// Whether the window shows a change, once the floor of its channel is known.
-    pub fn shows(&self, change: &Change) -> bool {
+    /// Whether the caller is shown a change that lies in the ring, once the floor of its channel is known.
+    pub fn shows(&self, change: &Change, now: Id) -> bool {
         let Change::Channel(change) = change else { return false };
-        let What::Published { message, .. } = &change.what else { return true };
-        if change.id > self.began {
+        let Some((message, seq)) = about(&change.what) else { return true };
+        if message <= self.visible.after.max(self.kept(&change.channel, now).after) {
+            return false;
+        }
+        if message > self.began || self.newest(&change.channel).is_none() {
             return true;
         }
-        self.floors.get(&self.hasher.place(&change.channel)).is_some_and(|floor| message.seq > *floor)
+        self.floors.get(&self.hasher.place(&change.channel)).is_some_and(|floor| seq > *floor)
     }
 
     fn above(&mut self, store: &dyn Store, channel: &Channel, place: Place) -> Result<Seq> {
-        if !self.hides_by_seq() {
+        if self.newest(channel).is_none() {
             return Ok(Seq::NONE);
         }
         if let Some(floor) = self.floors.get(&place) {
@@ -279,6 +316,15 @@ impl Past {
         let channels = std::slice::from_ref(channel);
         self.set_floors(channels, &store.heads(channels)?);
         Ok(self.floors.get(&place).copied().unwrap_or(Seq::NONE))
+    }
+}
+
+/// The message whose content a change carries.
+fn about(what: &What) -> Option<(Id, Seq)> {
+    match what {
+        What::Published { message, .. } => Some((message.id, message.seq)),
+        What::Edited(edit) => Some((edit.message, edit.seq)),
+        _ => None,
     }
 }
 

@@ -3,13 +3,10 @@
 use crate::{
     Settings,
     hash::{self, Hasher},
-    order::{Found, Order},
+    order::{Order, unnumbered},
 };
 use bytes::Bytes;
-use model::{
-    Change, Channel, ChannelChange, ChannelNumber, Error, ErrorKind, Id, Kind, Message, Payload, PayloadForm, Result,
-    Seq, UserId, What, limits,
-};
+use model::{Channel, Error, ErrorKind, Id, Kind, Message, Payload, PayloadForm, Result, Seq, UserId, What, limits};
 use std::{sync::Arc, time::Duration};
 
 /// A message that somebody wants to publish.
@@ -82,7 +79,7 @@ pub(crate) fn order(hasher: &Hasher, settings: &Settings, channel: &Channel, dra
     };
     let place = hasher.place(channel);
     let key = key.map(|key| hasher.key(place, key.key_hash));
-    Ok(Order { change: unnumbered(channel, what), place, key, ttl, expected: None, found: Found::default() })
+    Ok(Order { key, ttl, ..Order::new(unnumbered(channel, what), place) })
 }
 
 /// Makes an order of a signal.
@@ -94,32 +91,12 @@ pub(crate) fn signal(hasher: &Hasher, settings: &Settings, channel: &Channel, dr
         return Err(Error::invalid("signal: it is never stored, so it has neither key nor ttl"));
     }
     let what = What::Signal(Arc::new(message(draft)?));
-    let place = hasher.place(channel);
-    Ok(Order {
-        change: unnumbered(channel, what),
-        place,
-        key: None,
-        ttl: None,
-        expected: None,
-        found: Found::default(),
-    })
-}
-
-fn unnumbered(channel: &Channel, what: What) -> Arc<Change> {
-    let channel = channel.clone();
-    Arc::new(Change::Channel(ChannelChange { id: Id::MIN, channel, number: ChannelNumber::NONE, what }))
+    Ok(Order::new(unnumbered(channel, what), hasher.place(channel)))
 }
 
 fn message(draft: Draft) -> Result<Message> {
-    bounded("payload", draft.payload.bytes.len(), limits::PAYLOAD_BYTES)?;
-    bounded("extras", draft.extras.as_ref().map_or(0, Bytes::len), limits::EXTRAS_BYTES)?;
+    check_content(&draft.payload, draft.extras.as_ref())?;
     bounded("custom type", draft.custom_type.as_ref().map_or(0, |text| text.len()), limits::CUSTOM_TYPE_BYTES)?;
-    if std::str::from_utf8(&draft.payload.bytes).is_err() {
-        return Err(Error::invalid("payload: it is not UTF-8"));
-    }
-    if draft.payload.form == PayloadForm::Json && draft.payload.bytes.is_empty() {
-        return Err(Error::invalid("payload: it is empty"));
-    }
     Ok(Message {
         id: Id::MIN,
         seq: Seq::NONE,
@@ -134,7 +111,20 @@ fn message(draft: Draft) -> Result<Message> {
     })
 }
 
-fn bounded(what: &str, size: usize, most: usize) -> Result<()> {
+/// Whether this may be the content of a message.
+pub(crate) fn check_content(payload: &Payload, extras: Option<&Bytes>) -> Result<()> {
+    bounded("payload", payload.bytes.len(), limits::PAYLOAD_BYTES)?;
+    bounded("extras", extras.map_or(0, Bytes::len), limits::EXTRAS_BYTES)?;
+    if std::str::from_utf8(&payload.bytes).is_err() {
+        return Err(Error::invalid("payload: it is not UTF-8"));
+    }
+    if payload.form == PayloadForm::Json && payload.bytes.is_empty() {
+        return Err(Error::invalid("payload: it is empty"));
+    }
+    Ok(())
+}
+
+pub(crate) fn bounded(what: &str, size: usize, most: usize) -> Result<()> {
     if size <= most { Ok(()) } else { Err(too_large(what, size, most)) }
 }
 

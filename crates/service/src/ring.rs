@@ -1,8 +1,12 @@
 //! The recent ring: all recent changes of the node in the order of their ids, live-only ones too. A cursor inside is
-//! served from here without a store. Bounded by bytes and by age.
+//! served from here without a store. Bounded by bytes and by age. A message that is removed goes from here, too: who
+//! comes later does not see it, wherever it is served from.
 
-use crate::hash::Place;
-use model::{Change, Id};
+use crate::{
+    hash::Place,
+    removals::{Taken, removed_by},
+};
+use model::{Change, Id, Span, What};
 use std::{
     collections::VecDeque,
     sync::{Arc, PoisonError, RwLock},
@@ -27,10 +31,18 @@ pub(crate) struct Recent {
 }
 
 struct State {
-    entries: VecDeque<(u64, Recent)>,
+    entries: VecDeque<Entry>,
     bytes: usize,
     /// Everything above this id is in the ring.
     begins_after: Id,
+}
+
+/// A change, and the monotonic time at which it came. The change of a message that was removed is gone.
+struct Entry {
+    pushed: u64,
+    id: Id,
+    place: Place,
+    change: Option<Arc<Change>>,
 }
 
 /// What one look into the ring showed.
@@ -54,15 +66,19 @@ impl Ring {
     pub fn push(&self, changes: &[Recent], now: u64) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         for recent in changes {
-            state.bytes += cost(recent);
-            state.entries.push_back((now, recent.clone()));
+            if let Some(taken) = removed_by(&recent.change) {
+                state.take_out(recent.place, &taken);
+            }
+            let entry = Entry { pushed: now, id: recent.id, place: recent.place, change: Some(recent.change.clone()) };
+            state.bytes += entry.cost();
+            state.entries.push_back(entry);
         }
         let oldest = now.saturating_sub(self.most_age_ticks);
-        while let Some((pushed, recent)) = state.entries.front() {
-            if state.bytes <= self.most_bytes && *pushed >= oldest {
+        while let Some(entry) = state.entries.front() {
+            if state.bytes <= self.most_bytes && entry.pushed >= oldest {
                 break;
             }
-            let (id, freed) = (recent.id, cost(recent));
+            let (id, freed) = (entry.id, entry.cost());
             state.bytes -= freed;
             state.begins_after = id;
             state.entries.pop_front();
@@ -70,16 +86,18 @@ impl Ring {
     }
 
     /// Shows changes above `position` to `visit`, oldest first, until it has had enough, the end or a bounded number.
-    pub fn scan(&self, position: Id, mut visit: impl FnMut(&Recent) -> bool) -> Scan {
+    pub fn scan(&self, position: Id, mut visit: impl FnMut(Place, &Arc<Change>) -> bool) -> Scan {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         if position < state.begins_after {
             return Scan::Before(state.begins_after);
         }
-        let first = state.entries.partition_point(|(_, recent)| recent.id <= position);
+        let first = state.entries.partition_point(|entry| entry.id <= position);
         let mut examined = position;
-        for (_, recent) in state.entries.range(first..).take(SCAN) {
-            examined = recent.id;
-            if !visit(recent) {
+        for entry in state.entries.range(first..).take(SCAN) {
+            examined = entry.id;
+            if let Some(change) = &entry.change
+                && !visit(entry.place, change)
+            {
                 return Scan::Upto(examined);
             }
         }
@@ -97,6 +115,33 @@ impl Ring {
     }
 }
 
-fn cost(recent: &Recent) -> usize {
-    size_of::<(u64, Recent)>() + recent.change.cost()
+impl State {
+    /// Takes out what this removes, and what it was edited to.
+    fn take_out(&mut self, place: Place, taken: &Taken<'_>) {
+        let span = match taken {
+            // Edits come after their message.
+            Taken::Ranges(removal) => Span { after: removal.span.after, upto: Id::MAX },
+            Taken::Upto(_) => Span::ALL,
+        };
+        let first = self.entries.partition_point(|entry| entry.id <= span.after);
+        for entry in self.entries.range_mut(first..).filter(|entry| entry.place == place) {
+            let Some(Change::Channel(change)) = entry.change.as_deref() else { continue };
+            let seq = match &change.what {
+                What::Published { message, .. } => message.seq,
+                What::Edited(edit) => edit.seq,
+                _ => continue,
+            };
+            if taken.took(seq) {
+                let before = entry.cost();
+                entry.change = None;
+                self.bytes -= before - entry.cost();
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn cost(&self) -> usize {
+        size_of::<Entry>() + self.change.as_ref().map_or(0, |change| change.cost())
+    }
 }

@@ -14,6 +14,7 @@ use crate::{
     metrics::Metrics,
     order::{LookUp, Request},
     queue::Queue,
+    removals::Removals,
     ring::Recent,
 };
 use model::{Batch, ChannelNumber, Clock, Error, Id, MAX_TICKS, Settled, ShardId, Store, limits};
@@ -30,6 +31,9 @@ pub(crate) const EPOCH: u64 = 1;
 /// Later than this no clock is believed, so that ids never run out (the year 3111).
 const LATEST_TICKS: u64 = MAX_TICKS / 2;
 
+/// How often a request is looked up, because what it is about keeps changing, before it is refused.
+const MOST_ROUNDS: u32 = 1_000;
+
 /// What the sequencer works with.
 pub(crate) struct Tools {
     pub store: Arc<dyn Store>,
@@ -37,6 +41,8 @@ pub(crate) struct Tools {
     pub live: Arc<Live>,
     pub queue: Arc<Queue>,
     pub look_ups: Sender<Vec<Request>>,
+    /// Look-ups of what removals would take: beside the others, since they may be long.
+    pub removal_look_ups: Sender<Vec<Request>>,
     pub metrics: Metrics,
 }
 
@@ -49,6 +55,7 @@ pub(crate) struct Sequencer {
     /// The last of them, when the batch was full before its last order.
     pub(crate) partial: Option<Request>,
     pub(crate) known: Known,
+    pub(crate) removals: Removals,
     pub(crate) making: Making,
     /// How often everything was forgotten.
     pub(crate) era: u64,
@@ -89,6 +96,7 @@ impl Sequencer {
             decided: Vec::new(),
             partial: None,
             known: Known::new(settings.known_entries),
+            removals: Removals::default(),
             making: Making::new(&settled),
             era: 0,
             in_flight: BTreeMap::new(),
@@ -148,13 +156,17 @@ impl Sequencer {
     fn begin(&mut self) {
         self.making.now_ticks = self.tools.clock.now_ticks().min(LATEST_TICKS);
         self.making.number_before = self.last_number;
+        self.removals.shrink(self.evictable());
     }
 
     /// Whether everything is known that the request's orders need. What is remembered now is noted in them, since it
     /// may be forgotten before they are all decided.
     fn knows_enough(&mut self, request: &mut Request) -> bool {
-        if request.is_decided() || request.looked_up.is_some_and(|look_up| look_up.era == self.era) {
+        if request.is_decided() {
             return true;
+        }
+        if request.looked_up.is_some_and(|look_up| look_up.era == self.era) {
+            return !self.is_overtaken(request);
         }
         let many = request.orders.len() > 1;
         if !request.undecided().iter_mut().all(|order| recall(&self.known, order)) {
@@ -176,16 +188,31 @@ impl Sequencer {
     }
 
     /// Asks for what is missing; the requests come back through the queue.
-    fn look_up(&mut self, mut requests: Vec<Request>) {
+    fn look_up(&mut self, requests: Vec<Request>) {
+        let (mut removals, mut others) = (Vec::new(), Vec::new());
+        for mut request in requests {
+            self.land(&request);
+            request.rounds += 1;
+            if request.rounds > MOST_ROUNDS {
+                request.fail(&Error::unavailable("what it is about keeps changing; nothing was stored"));
+                request.looked_up = None;
+                self.decided.push(request);
+                continue;
+            }
+            self.take_off(&mut request);
+            if request.removes() { removals.push(request) } else { others.push(request) }
+        }
+        self.send(others, false);
+        self.send(removals, true);
+    }
+
+    fn send(&mut self, requests: Vec<Request>, removals: bool) {
         if requests.is_empty() {
             return;
         }
-        for request in &mut requests {
-            self.land(request);
-            self.take_off(request);
-        }
         self.tools.metrics.looked_up.inc_by(requests.len() as u64);
-        if let Err(unsent) = self.tools.look_ups.send(requests) {
+        let to = if removals { &self.tools.removal_look_ups } else { &self.tools.look_ups };
+        if let Err(unsent) = to.send(requests) {
             for mut request in unsent.0 {
                 self.land(&request);
                 request.fail(&Error::unavailable("nothing was stored"));
@@ -208,7 +235,9 @@ impl Sequencer {
             *count -= 1;
             if *count == 0 {
                 self.in_flight.remove(&look_up.as_of);
-                self.known.shrink(self.evictable());
+                let evictable = self.evictable();
+                self.known.shrink(evictable);
+                self.removals.shrink(evictable);
             }
         }
     }
@@ -222,8 +251,14 @@ impl Sequencer {
 
     /// The next id: the clock's, but never one that is not above all before.
     pub(crate) fn draw(&mut self) -> Id {
-        self.last_tick = self.making.now_ticks.max(self.last_tick + 1);
-        Id::new(self.last_tick, self.slot)
+        let next = self.peek();
+        self.last_tick = next.ticks();
+        next
+    }
+
+    /// The id that would be drawn now.
+    pub(crate) fn peek(&self) -> Id {
+        Id::new(self.making.now_ticks.max(self.last_tick + 1), self.slot)
     }
 
     /// The last id that was drawn.

@@ -1,7 +1,9 @@
 //! Every bound of the service, in one place. Those of the words themselves (names, payloads, batches) are in
 //! `model::limits`.
 
-use std::time::Duration;
+use crate::Retention;
+use model::AppId;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The bounds that an operator may change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,8 +54,58 @@ pub struct Settings {
     pub delivery_work: Duration,
     /// How long a subscriber that was live may stay behind before it is cut off.
     pub behind: Duration,
+    /// Channels that the groups of one subscription may hold together.
+    pub subscription_channels: usize,
+    /// Channels in one group.
+    pub group_channels: usize,
+    /// Channels in one call that reads or counts many.
+    pub many_channels: usize,
+    /// Reads at once for one such call.
+    pub many_at_once: usize,
+    /// How often the clock is looked at, which may jump, for what is to end at a time.
+    pub look: Duration,
+    /// Connections on channels, each counted once for every channel that it is on.
+    pub presence_connections: usize,
+    /// Bytes that presence may take, states included.
+    pub presence_bytes: usize,
+    /// Channels that one user may be on.
+    pub presence_user_channels: usize,
+    /// Channels in one call about presence.
+    pub presence_channels: usize,
+    /// Users that one call lists, over all its channels.
+    pub presence_listed: usize,
+    /// The longest time that a connection may be silent.
+    pub presence_timeout: Duration,
+    /// On channels with more users than this nobody is announced by name, only intervals.
+    pub presence_announced_users: usize,
+    /// How long an interval is.
+    pub presence_interval: Duration,
+    /// Users that an interval lists; if more came or went it lists none.
+    pub presence_interval_users: usize,
+    /// Presence events, and channels with an interval, that may wait to be announced.
+    pub presence_waiting: usize,
     /// Channels that a subscription may have to merge to catch up.
     pub catch_up_channels: usize,
+    /// Ids in one deletion.
+    pub delete_ids: usize,
+    /// Reactions in one answer.
+    pub reactions: u32,
+    /// What apps keep, unless it is changed at runtime; one that is not named keeps everything.
+    pub retention: BTreeMap<AppId, Retention>,
+    /// Channels of an app that may have a policy of their own.
+    pub retention_rules: usize,
+    /// Legal holds of an app.
+    pub holds: usize,
+    /// The pause between two rounds of maintenance.
+    pub maintenance_every: Duration,
+    /// Messages that expire in one round.
+    pub expire_messages: u32,
+    /// Channels whose floors are looked at in one round.
+    pub floor_channels: u32,
+    /// Work on giving back bytes in one round.
+    pub sweep_work: Duration,
+    /// Channels, and pages of them, that erasures look through in one round.
+    pub erase_steps: u32,
 }
 
 impl Default for Settings {
@@ -83,6 +135,31 @@ impl Default for Settings {
             delivery_work: Duration::from_millis(10),
             behind: Duration::from_secs(60),
             catch_up_channels: 10_000,
+            subscription_channels: 10_000,
+            group_channels: 2_000,
+            many_channels: 1_000,
+            many_at_once: 8,
+            look: Duration::from_secs(1),
+            presence_connections: 500_000,
+            presence_bytes: 256 << 20,
+            presence_user_channels: 1_000,
+            presence_channels: 1_000,
+            presence_listed: 10_000,
+            presence_timeout: Duration::from_secs(86_400),
+            presence_announced_users: 100,
+            presence_interval: Duration::from_secs(10),
+            presence_interval_users: 1_000,
+            presence_waiting: 10_000,
+            delete_ids: 10_000,
+            reactions: 10_000,
+            retention: BTreeMap::new(),
+            retention_rules: 10_000,
+            holds: 1_000,
+            maintenance_every: Duration::from_secs(1),
+            expire_messages: 10_000,
+            floor_channels: 1_000,
+            sweep_work: Duration::from_millis(50),
+            erase_steps: 100,
         }
     }
 }

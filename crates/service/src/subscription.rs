@@ -4,17 +4,26 @@
 //! what happens meanwhile is either seen in the ring or lies in the mailbox, and what is in both is dropped by its id.
 //! A position inside the ring is served from memory; an older one from the store (`past.rs`) up to where the ring
 //! begins. A mailbox that was full sends its subscriber back to the ring.
+//!
+//! A change of a group that is followed stands in the same order: the subscription takes what comes before it, follows
+//! what the group holds then, and goes on from there, in the ring. Nothing is handed out at or above the position at
+//! which the caller's access ends.
 
 use crate::{
+    Access, Group,
     access::{Caller, Rights},
     channels::Shared,
+    deadlines::Ticket,
     mailbox::{Mailbox, Taken},
     past::{Budget, Past},
     ring::Scan,
     topic::{Topic, Topics},
 };
-use model::{Change, ChannelChange, Error, ErrorKind, Id, Result, TICKS_PER_SECOND, What};
-use std::sync::Arc;
+use model::{Change, ChannelChange, ChannelName, Error, ErrorKind, Id, Result, TICKS_PER_SECOND, What};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 use tokio::task::JoinHandle;
 
 /// Follows topics from a position, through history and then live.
@@ -29,6 +38,10 @@ pub struct Subscription {
     past: Option<Past>,
     /// A read of the past that a caller of `next` did not wait for: its answer comes with the next call.
     reading: Option<JoinHandle<(Past, Result<Delivery>)>>,
+    /// By which it is woken when its time is over.
+    ticket: Option<Ticket>,
+    /// It has come to where the access ends.
+    over: bool,
 }
 
 /// Changes of a subscription, in order.
@@ -50,14 +63,15 @@ pub struct Item {
 }
 
 impl Subscription {
-    pub(crate) fn start(
+    pub(crate) async fn start(
         shared: Arc<Shared>,
         caller: &Caller,
         topics: Vec<Topic>,
         from: Option<Id>,
     ) -> Result<Subscription> {
-        check(&shared, caller, &topics, Rights::READ)?;
-        let topics = Arc::new(Topics::new(&shared.live.hasher, &caller.app, topics));
+        shared.admit(caller, &caller.app)?;
+        check(&shared, &caller.access, &topics)?;
+        let topics = Arc::new(Topics::new(&shared.live.hasher, &caller.app, caller.access.clone(), topics));
         let mailbox = Arc::new(Mailbox::new(shared.settings.mailbox_changes, shared.settings.mailbox_bytes));
         shared.live.hub.register(&topics, &mailbox)?;
         shared.metrics.subscriptions.inc();
@@ -65,8 +79,9 @@ impl Subscription {
         let frontier = shared.live.frontier();
         let visible = caller.access.visible(shared.now().ticks());
         let position = from.unwrap_or(frontier).max(visible.after).min(frontier);
-        let past = Past::new(topics.clone(), shared.live.hasher, visible, frontier);
-        let subscription = Subscription {
+        let past = Past::new(topics.clone(), shared.live.hasher, shared.live.policies.clone(), visible, frontier);
+        let ticket = caller.access.until.map(|until| shared.deadlines.add(until, &mailbox));
+        let mut subscription = Subscription {
             shared,
             topics,
             mailbox,
@@ -75,20 +90,26 @@ impl Subscription {
             behind_since: None,
             past: Some(past),
             reading: None,
+            ticket,
+            over: false,
         };
         if position < subscription.shared.live.ring.begins_after() {
-            check(&subscription.shared, caller, &subscription.topics.list, Rights::HISTORY)?;
+            check_history(&caller.access, &subscription.topics.list)?;
         }
+        subscription.follow_groups().await?;
         Ok(subscription)
     }
 
     /// Waits for at least one matching change, or for a cursor that moved on in a long catch-up. Cancel-safe: what was
     /// not returned comes with the next call.
     ///
-    /// Fails with `TooMany` when a subscriber that was live has stayed behind for too long, `Unavailable` when the
+    /// Fails with `Forbidden` when the access ends, after everything that came before; with `TooMany` when a subscriber that was live has stayed behind for too long, `Unavailable` when the
     /// service stops or the store cannot be read.
     pub async fn next(&mut self) -> Result<Delivery> {
         loop {
+            if self.over {
+                return Err(self.ended());
+            }
             let delivery = if self.live { self.take_live().await? } else { self.catch_up().await? };
             if let Some(delivery) = delivery {
                 return Ok(delivery);
@@ -115,12 +136,9 @@ impl Subscription {
         let settings = &self.shared.settings;
         let hub = &self.shared.live.hub;
         match self.mailbox.take(&hub.handed_out, settings.delivery_changes, settings.delivery_bytes) {
-            Taken::Changes(changes) => {
-                let news = changes.into_iter().filter(|(change, _)| change.id() > self.position);
-                let items: Vec<Item> = news.map(|(change, topic)| Item { change, topic: topic as usize }).collect();
-                Ok(items.last().map(|last| last.change.id()).map(|cursor| self.deliver(items, cursor)))
-            }
+            Taken::Changes(changes) => self.take_changes(changes),
             Taken::Nothing(upto) => {
+                self.topics.access.check_stands(self.shared.now())?;
                 self.position = self.moved(upto);
                 self.mailbox.arrived().await;
                 Ok(None)
@@ -135,8 +153,30 @@ impl Subscription {
         }
     }
 
+    /// Hands out changes up to the first one at which something is different: the end, or what a group holds.
+    fn take_changes(&mut self, changes: Vec<(Arc<Change>, u32)>) -> Result<Option<Delivery>> {
+        let now = self.shared.now();
+        let mut items = Vec::with_capacity(changes.len());
+        for (change, topic) in changes.into_iter().filter(|(change, _)| change.id() > self.position) {
+            if self.is_past_end(change.id()) {
+                self.over = true;
+                break;
+            }
+            if let Change::Record(_) = &*change {
+                let cursor = change.id();
+                self.follow_change(&change)?;
+                return Ok(Some(self.deliver(items, cursor)).filter(|delivery| !delivery.items.is_empty()));
+            }
+            if !matches!(&*change, Change::Channel(happened) if is_expired(happened, now)) {
+                items.push(Item { change, topic: topic as usize });
+            }
+        }
+        Ok(items.last().map(|last| last.change.id()).map(|cursor| self.deliver(items, cursor)))
+    }
+
     /// One step towards the present, from the ring if the position lies inside.
     async fn catch_up(&mut self) -> Result<Option<Delivery>> {
+        self.topics.access.check_stands(self.shared.now())?;
         self.check_lag()?;
         if self.reading.is_some() {
             return self.read_past(Id::MIN).await;
@@ -145,25 +185,38 @@ impl Subscription {
         let mut budget = Budget::new(&self.shared.settings, &*self.shared.clock);
         let now = self.shared.now();
         let (topics, hasher) = (&self.topics, &self.shared.live.hasher);
-        let mut items = Vec::new();
-        let scan = self.shared.live.ring.scan(self.position, |recent| {
-            if let Change::Channel(change) = &*recent.change
-                && let Some(topic) = topics.matching(hasher, &change.channel, recent.place)
-                && !is_expired(change, now)
-            {
-                budget.spend(recent.change.cost());
-                items.push(Item { change: recent.change.clone(), topic: topic as usize });
+        let (mut items, mut regrouped, mut over) = (Vec::new(), None, false);
+        let scan = self.shared.live.ring.scan(self.position, |place, change| {
+            over = self.is_past_end(change.id());
+            if over {
+                return false;
             }
-            !budget.is_spent()
+            match &**change {
+                Change::Channel(happened) => {
+                    if let Some(topic) = topics.matching_change(hasher, happened, place)
+                        && !is_expired(happened, now)
+                    {
+                        budget.spend(change.cost());
+                        items.push(Item { change: change.clone(), topic: topic as usize });
+                    }
+                }
+                Change::Record(record) => {
+                    regrouped = topics.group_change(record).map(|_| change.clone());
+                }
+            }
+            !budget.is_spent() && regrouped.is_none()
         });
         let (upto, end) = match scan {
             Scan::Before(begins_after) => return self.read_past(begins_after).await,
             Scan::Upto(upto) => (upto, false),
             Scan::End(upto) => (upto, true),
         };
-        self.hide(&mut items).await?;
+        self.hide(&mut items, now).await?;
+        self.over = over;
         self.live = end;
-        if end {
+        if let Some(change) = regrouped {
+            self.follow_change(&change)?;
+        } else if end {
             self.behind_since = None;
         }
         match items.is_empty() {
@@ -176,16 +229,98 @@ impl Subscription {
         }
     }
 
-    /// Takes out what a window of the newest n hides of the time before the subscription.
-    async fn hide(&mut self, items: &mut Vec<Item>) -> Result<()> {
-        let Some(past) = self.past.as_mut().filter(|past| past.hides_by_seq()) else { return Ok(()) };
+    /// Follows what the groups hold at its position. The store knows what they hold now; what changed since the position
+    /// is in the ring, and of each channel the first change tells what was before it. Where the ring does not reach back,
+    /// what they held at its beginning is taken.
+    async fn follow_groups(&mut self) -> Result<()> {
+        let shared = self.shared.clone();
+        if self.topics.members().is_empty() {
+            return Ok(());
+        }
+        let mut members = HashMap::new();
+        // Nothing is on its way between the store and the ring while this is held.
+        let still = shared.groups.read().await;
+        for group in self.topics.members().keys() {
+            members.insert(group.clone(), shared.members_of(&self.topics.app, group).await?);
+        }
+        let first_changes = self.first_changes();
+        drop(still);
+        for ((group, name), added) in first_changes {
+            let holds: &mut BTreeSet<ChannelName> = members.entry(group).or_default();
+            if added {
+                holds.remove(&name)
+            } else {
+                holds.insert(name)
+            };
+        }
+        self.follow(members)
+    }
+
+    /// Of each channel whose belonging to a group changed above the position, as far as the ring knows: whether the first
+    /// change added it.
+    fn first_changes(&self) -> HashMap<(Group, ChannelName), bool> {
+        let ring = &self.shared.live.ring;
+        let mut position = self.position;
+        let mut first = HashMap::new();
+        loop {
+            let scan = ring.scan(position, |_, change| {
+                if let Change::Record(change) = &**change
+                    && let Some((group, name, added)) = self.topics.group_change(change)
+                {
+                    first.entry((group, name)).or_insert(added);
+                }
+                true
+            });
+            match scan {
+                Scan::Upto(upto) => position = upto,
+                Scan::End(_) => return first,
+                // The ring has moved on since it was entered: begin again where it begins now.
+                Scan::Before(begins_after) => {
+                    position = begins_after;
+                    first.clear();
+                }
+            }
+        }
+    }
+
+    /// Follows a change of a group, and goes on after it from the ring.
+    fn follow_change(&mut self, change: &Change) -> Result<()> {
+        self.live = false;
+        let Change::Record(record) = change else { return Ok(()) };
+        let Some((group, name, added)) = self.topics.group_change(record) else { return Ok(()) };
+        let mut members = self.topics.members().clone();
+        let holds = members.entry(group).or_default();
+        if added {
+            holds.insert(name)
+        } else {
+            holds.remove(&name)
+        };
+        self.follow(members)?;
+        self.position = self.moved(change.id());
+        Ok(())
+    }
+
+    fn follow(&mut self, members: HashMap<Group, BTreeSet<ChannelName>>) -> Result<()> {
+        let most = self.shared.settings.subscription_channels;
+        let topics = Arc::new(self.topics.with_members(&self.shared.live.hasher, members, most)?);
+        self.shared.live.hub.change(&self.topics, &topics, &self.mailbox);
+        self.topics = topics;
+        if let Some(past) = &mut self.past {
+            past.follow(self.topics.clone());
+        }
+        Ok(())
+    }
+
+    /// Takes out what the caller's window hides of the time before the subscription, and what is not kept any more.
+    async fn hide(&mut self, items: &mut Vec<Item>, now: Id) -> Result<()> {
+        let Some(past) = self.past.as_mut().filter(|past| past.hides()) else { return Ok(()) };
         let unknown = past.channels_without_floor(items);
         if !unknown.is_empty() {
             let asked = unknown.clone();
             let heads = self.shared.reads.run(move |store| store.heads(&asked)).await?;
             past.set_floors(&unknown, &heads);
         }
-        items.retain(|item| past.shows(&item.change));
+        items.retain(|item| past.shows(&item.change, now));
         Ok(())
     }
 
@@ -220,8 +355,27 @@ impl Subscription {
         Delivery { items, cursor: self.position }
     }
 
+    /// No cursor passes the end: who comes back with another access goes on from there.
     fn moved(&self, upto: Id) -> Id {
-        self.position.max(upto)
+        let last = self.end().map_or(Id::MAX, Id::previous);
+        self.position.max(upto.min(last))
+    }
+
+    /// The position at which the access ends, as far as is known.
+    fn end(&self) -> Option<Id> {
+        let Access { until, stands_on, .. } = &*self.topics.access;
+        let ended_at = stands_on.as_ref().and_then(|standing| standing.ended_at());
+        [*until, ended_at].into_iter().flatten().min()
+    }
+
+    fn is_past_end(&self, id: Id) -> bool {
+        self.end().is_some_and(|end| end <= id)
+    }
+
+    fn ended(&self) -> Error {
+        let access = &self.topics.access;
+        let ended = access.check_stands(self.shared.now()).and_then(|()| access.check_stands(Id::MAX));
+        ended.err().unwrap_or_else(stopping)
     }
 
     fn check_lag(&self) -> Result<()> {
@@ -238,12 +392,15 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.shared.deadlines.remove(ticket);
+        }
         self.shared.live.hub.unregister(&self.topics, &self.mailbox);
         self.shared.metrics.subscriptions.dec();
     }
 }
 
-fn check(shared: &Shared, caller: &Caller, topics: &[Topic], rights: Rights) -> Result<()> {
+fn check(shared: &Shared, access: &Access, topics: &[Topic]) -> Result<()> {
     if topics.is_empty() {
         return Err(Error::invalid("topics: there is none"));
     }
@@ -251,16 +408,38 @@ fn check(shared: &Shared, caller: &Caller, topics: &[Topic], rights: Rights) -> 
         return Err(Error::invalid(format!("topics: at most {}", shared.settings.subscription_topics)));
     }
     topics.iter().try_for_each(|topic| match topic {
-        Topic::Channel(name) => caller.access.demand(name, rights),
-        Topic::Pattern(pattern) if pattern.is_unlisted() => caller.access.demand_unlisted(rights),
-        Topic::Pattern(pattern) => caller.access.demand_prefix(pattern.prefix(), rights),
+        Topic::Channel(name) => access.demand(name, Rights::READ),
+        Topic::Pattern(pattern) if pattern.is_unlisted() => access.demand_unlisted(Rights::READ),
+        Topic::Pattern(pattern) => access.demand_prefix(pattern.prefix(), Rights::READ),
+        Topic::Group(group) => access.demand_group(group, Rights::READ),
+        Topic::Presence(name) => access.demand(name, Rights::PRESENCE),
+        Topic::PresencePattern(pattern) => access.demand_prefix(pattern.prefix(), Rights::PRESENCE),
+        Topic::PresenceGroup(group) => access.demand_group(group, Rights::PRESENCE),
+    })
+}
+
+/// Whether what was stored may be read. Of who was there nothing is.
+fn check_history(access: &Access, topics: &[Topic]) -> Result<()> {
+    topics.iter().try_for_each(|topic| match topic {
+        Topic::Channel(name) => access.demand(name, Rights::HISTORY),
+        Topic::Pattern(pattern) if pattern.is_unlisted() => access.demand_unlisted(Rights::HISTORY),
+        Topic::Pattern(pattern) => access.demand_prefix(pattern.prefix(), Rights::HISTORY),
+        Topic::Group(group) => access.demand_group(group, Rights::HISTORY),
+        Topic::Presence(_) | Topic::PresencePattern(_) | Topic::PresenceGroup(_) => Ok(()),
     })
 }
 
 fn is_expired(change: &ChannelChange, now: Id) -> bool {
     match &change.what {
-        What::Published { message, .. } => message.is_expired(now),
-        What::Unstored(_) | What::Signal(_) => false,
+        What::Published { message, .. } | What::Unstored(message) => message.is_expired(now),
+        What::Signal(_)
+        | What::Presence(_)
+        | What::Edited(_)
+        | What::Deleted(_)
+        | What::Expired(_)
+        | What::Floored(_)
+        | What::Reacted(_)
+        | What::Unreacted { .. } => false,
     }
 }
 

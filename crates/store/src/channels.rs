@@ -110,11 +110,16 @@ impl View {
 
     /// The head of a channel with this number.
     pub fn head(&self, channel: &Channel, number: u64) -> Result<Head> {
-        let last = match self.last_in_tails(number)? {
-            Some(last) => Some(last),
-            None => self.channel_row(&keys::channel_row(channel))?.map(|row| row.last),
-        };
-        Ok(last.map_or_else(Head::default, |last| head(number, last)))
+        let floor = self.place_of(number, self.known(number)?).floor;
+        Ok(Head { number: ChannelNumber(number), last: self.last(channel, number)?, floor })
+    }
+
+    /// The newest position that a channel with this number ever stored.
+    pub fn last(&self, channel: &Channel, number: u64) -> Result<Position> {
+        match self.last_in_tails(number)? {
+            Some(last) => Ok(last),
+            None => Ok(self.channel_row(&keys::channel_row(channel))?.map(|row| row.last).unwrap_or_default()),
+        }
     }
 
     /// The head of a channel; the default one if nothing is stored.
@@ -167,12 +172,9 @@ impl View {
             };
             let last = self.last_in_tails(number)?.unwrap_or(last);
             let channel = keys::parse_channel(keys::name_of_channel_row(&key)?)?;
-            entries.push(ChannelEntry { channel, head: head(number, last) });
+            let floor = self.place_of(number, self.known(number)?).floor;
+            entries.push(ChannelEntry { channel, head: Head { number: ChannelNumber(number), last, floor } });
         }
         Ok(entries)
     }
-}
-
-fn head(number: u64, last: Position) -> Head {
-    Head { number: ChannelNumber(number), last, floor: Position::default() }
 }

@@ -4,6 +4,7 @@
 //! body      = version u8 (1) ‖ change…
 //! published = 1 ‖ id u64 ‖ flags u8 ‖ number ‖ seq ‖ channel ‖ [expires at] ‖ [key hash u128 ‖ payload hash u64] ‖ length ‖ content
 //! record    = 2 ‖ id u64 ‖ flags u8 ‖ length ‖ key ‖ [length ‖ value]
+//! altered   = 3 to 8 ‖ id u64 ‖ flags u8 ‖ number ‖ channel ‖ fields (module `alteration`)
 //! ```
 //!
 //! Numbers without a size are LEB128; sized ones are little-endian. `channel` is the name (length ‖ bytes) at a channel's
@@ -11,6 +12,7 @@
 //! a change can be read from its offset alone. Numbers of kinds and flags are never used for another meaning.
 
 use crate::{
+    alteration::{self, Alteration, EDITED, UNREACTED},
     content,
     device::LogRecord,
     keys,
@@ -54,7 +56,10 @@ impl Encoder {
         out.push(VERSION);
         for change in changes {
             match &**change {
-                Change::Channel(change) => self.published(change, &mut out)?,
+                Change::Channel(change) if matches!(change.what, What::Published { .. }) => {
+                    self.published(change, &mut out)?;
+                }
+                Change::Channel(change) => self.altered(change, &mut out)?,
                 Change::Record(change) => record(change, &mut out),
             }
         }
@@ -79,13 +84,7 @@ impl Encoder {
         );
         put_varint(out, change.number.0);
         put_varint(out, message.seq.0);
-        if named_at == start {
-            self.content.clear();
-            keys::put_channel(&mut self.content, &change.channel);
-            put_prefixed(out, &self.content);
-        } else {
-            put_varint(out, (start - named_at) as u64);
-        }
+        self.channel(change, start, named_at, out);
         if let Some(expires_at) = message.expires_at {
             put_varint(out, expires_at.raw());
         }
@@ -97,6 +96,33 @@ impl Encoder {
         content::encode(message, &mut self.content);
         put_prefixed(out, &self.content);
         Ok(())
+    }
+
+    fn altered(&mut self, change: &ChannelChange, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        let mut fields = Vec::new();
+        let Some(tag) = alteration::put(&change.what, &mut fields) else {
+            return Err(Error::internal("a live-only change was handed to the store"));
+        };
+        let named_at = *self.named.entry(change.number.0).or_insert(start);
+        out.push(tag);
+        out.extend_from_slice(&change.id.raw().to_le_bytes());
+        out.push(if named_at == start { NAMED } else { 0 });
+        put_varint(out, change.number.0);
+        self.channel(change, start, named_at, out);
+        out.extend_from_slice(&fields);
+        Ok(())
+    }
+
+    /// The channel of a change that begins at `start`: its name, or the way back to it.
+    fn channel(&mut self, change: &ChannelChange, start: usize, named_at: usize, out: &mut Vec<u8>) {
+        if named_at == start {
+            self.content.clear();
+            keys::put_channel(&mut self.content, &change.channel);
+            put_prefixed(out, &self.content);
+        } else {
+            put_varint(out, (start - named_at) as u64);
+        }
     }
 }
 
@@ -115,6 +141,7 @@ fn record(change: &RecordChange, out: &mut Vec<u8>) {
 pub(crate) enum Entry {
     Published(Published),
     Record(Record),
+    Altered(Altered),
 }
 
 #[derive(Clone, Debug)]
@@ -131,6 +158,16 @@ pub(crate) struct Published {
     pub content: Range<usize>,
 }
 
+/// Something that happened to messages of a channel that are there already.
+#[derive(Clone, Debug)]
+pub(crate) struct Altered {
+    pub id: Id,
+    pub number: u64,
+    /// What names the channel ([`keys::parse_channel`]).
+    pub channel: Range<usize>,
+    pub what: Alteration,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub id: Id,
@@ -144,6 +181,16 @@ impl Entry {
         match self {
             Entry::Published(published) => published.id,
             Entry::Record(record) => record.id,
+            Entry::Altered(altered) => altered.id,
+        }
+    }
+
+    /// The number of its channel; 0 for a record.
+    pub fn number(&self) -> u64 {
+        match self {
+            Entry::Published(published) => published.number,
+            Entry::Record(_) => 0,
+            Entry::Altered(altered) => altered.number,
         }
     }
 }
@@ -159,7 +206,15 @@ pub(crate) fn id_at(body: &[u8], offset: usize) -> Parsed<Id> {
 pub(crate) fn published_at(body: &[u8], offset: usize) -> Parsed<Published> {
     match entry_at(body, offset)?.0 {
         Entry::Published(published) => Ok(published),
-        Entry::Record(_) => Err(Malformed("change: a record where a message was expected")),
+        Entry::Record(_) | Entry::Altered(_) => Err(Malformed("change: of another kind than a message")),
+    }
+}
+
+/// What happened to messages at `offset`.
+pub(crate) fn altered_at(body: &[u8], offset: usize) -> Parsed<Altered> {
+    match entry_at(body, offset)?.0 {
+        Entry::Altered(altered) => Ok(altered),
+        Entry::Published(_) | Entry::Record(_) => Err(Malformed("change: of another kind than expected")),
     }
 }
 
@@ -172,6 +227,7 @@ pub(crate) fn entry_at(body: &[u8], offset: usize) -> Parsed<(Entry, usize)> {
     let entry = match tag {
         PUBLISHED => Entry::Published(read_published(body, &mut reader, offset, id, flags)?),
         RECORD => Entry::Record(read_record(&mut reader, id, flags)?),
+        EDITED..=UNREACTED => Entry::Altered(read_altered(body, &mut reader, offset, (tag, id, flags))?),
         _ => return Err(Malformed("change: of a kind that this version does not know")),
     };
     Ok((entry, reader.position()))
@@ -183,13 +239,7 @@ fn read_published(body: &[u8], reader: &mut Reader<'_>, offset: usize, id: Id, f
     }
     let number = reader.varint()?;
     let seq = Seq(reader.varint()?);
-    let channel = match flags & NAMED {
-        0 => {
-            let named_at = offset.checked_sub(reader.count(offset, "distance")?).ok_or(Malformed("distance"))?;
-            name_at(body, named_at, number)?
-        }
-        _ => reader.prefixed_range(NAME_BYTES_MAX)?,
-    };
+    let channel = read_channel(body, reader, offset, number, flags)?;
     let expires_at = if flags & EXPIRES != 0 { Some(Id::from_raw(reader.varint()?)) } else { None };
     let key = match flags & KEYED {
         0 => None,
@@ -199,6 +249,28 @@ fn read_published(body: &[u8], reader: &mut Reader<'_>, offset: usize, id: Id, f
     Ok(Published { id, number, seq, first: flags & FIRST != 0, channel, expires_at, key, content })
 }
 
+fn read_altered(
+    body: &[u8],
+    reader: &mut Reader<'_>,
+    offset: usize,
+    (tag, id, flags): (u8, Id, u8),
+) -> Parsed<Altered> {
+    if flags > NAMED {
+        return Err(Malformed("flags of a change"));
+    }
+    let number = reader.varint()?;
+    let channel = read_channel(body, reader, offset, number, flags)?;
+    Ok(Altered { id, number, channel, what: Alteration::parse(tag, reader)? })
+}
+
+fn read_channel(body: &[u8], reader: &mut Reader<'_>, offset: usize, number: u64, flags: u8) -> Parsed<Range<usize>> {
+    if flags & NAMED != 0 {
+        return reader.prefixed_range(NAME_BYTES_MAX);
+    }
+    let named_at = offset.checked_sub(reader.count(offset, "distance")?).ok_or(Malformed("distance"))?;
+    name_at(body, named_at, number)
+}
+
 /// The name at an earlier change of the same channel.
 fn name_at(body: &[u8], offset: usize, number: u64) -> Parsed<Range<usize>> {
     let mut reader = Reader::at(body, offset)?;
@@ -206,10 +278,12 @@ fn name_at(body: &[u8], offset: usize, number: u64) -> Parsed<Range<usize>> {
     reader.u64()?;
     let flags = reader.u8()?;
     let named = reader.varint()?;
-    if tag != PUBLISHED || flags & NAMED == 0 || named != number {
+    if tag == RECORD || flags & NAMED == 0 || named != number {
         return Err(Malformed("distance: it leads to no name of this channel"));
     }
-    reader.varint()?;
+    if tag == PUBLISHED {
+        reader.varint()?;
+    }
     reader.prefixed_range(NAME_BYTES_MAX)
 }
 
@@ -249,8 +323,12 @@ pub(crate) fn decode(record: &LogRecord) -> Parsed<Vec<(usize, Entry)>> {
     let mut found = Vec::with_capacity((record.changes as usize).min(limits::BATCH_CHANGES));
     for entry in entries(&record.body) {
         let (offset, entry) = entry?;
-        if let Entry::Published(published) = &entry {
-            content::Content::parse(&record.body[published.content.clone()])?;
+        match &entry {
+            Entry::Published(Published { content, .. })
+            | Entry::Altered(Altered { what: Alteration::Edited { content, .. }, .. }) => {
+                content::Content::parse(&record.body[content.clone()])?;
+            }
+            Entry::Altered(_) | Entry::Record(_) => {}
         }
         found.push((offset, entry));
     }
@@ -272,6 +350,12 @@ pub(crate) fn change(body: &Bytes, entry: &Entry) -> Parsed<Change> {
                 key: published.key,
                 first: published.first,
             },
+        }),
+        Entry::Altered(altered) => Change::Channel(ChannelChange {
+            id: altered.id,
+            channel: keys::parse_channel(&body[altered.channel.clone()])?,
+            number: ChannelNumber(altered.number),
+            what: altered.what.what(body)?,
         }),
         Entry::Record(record) => Change::Record(RecordChange {
             id: record.id,

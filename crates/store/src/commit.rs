@@ -34,6 +34,8 @@ enum Stage {
     Found(Found),
     /// Batches are taken.
     Ready,
+    /// Writing the log anew failed, between two batches: it must succeed before another one.
+    Suspect,
     /// This batch may be in the log or not. It keeps its number: settling makes it happen.
     Doubt(LogRecord),
 }
@@ -59,8 +61,11 @@ impl Committer {
         settings: &Settings,
         stats: &Stats,
     ) -> Result<(), ApplyError> {
+        if let Stage::Suspect = self.stage {
+            self.relog(views).map_err(ApplyError::Refused)?;
+        }
         match &self.stage {
-            Stage::Ready => {}
+            Stage::Ready | Stage::Suspect => {}
             Stage::Doubt(_) => return Err(ApplyError::Unknown(in_doubt())),
             Stage::Found(_) => {
                 return Err(ApplyError::Refused(Error::unavailable("nothing was written: settle first")));
@@ -168,7 +173,7 @@ impl Committer {
         let kept: Vec<_> = view.parts().flat_map(|part| part.batches()).map(|batch| batch.record).collect();
         let doubt = match &self.stage {
             Stage::Doubt(record) => Some((record.clone(), codec::decode(record)?)),
-            Stage::Found(_) | Stage::Ready => None,
+            Stage::Found(_) | Stage::Ready | Stage::Suspect => None,
         };
         let in_doubt = doubt.iter().map(|(record, _)| record.clone());
         self.log.rewrite(&mut kept.into_iter().chain(in_doubt))?;
@@ -179,6 +184,18 @@ impl Committer {
             self.publish(record, entries, views);
         }
         Ok(())
+    }
+
+    /// Writes what the log still needs to a fresh place; what it held before is overwritten in the background.
+    pub fn renew_log(&mut self, views: &Views) -> Result<()> {
+        if let Stage::Ready = self.stage {
+            self.stage = Stage::Suspect;
+        }
+        self.relog(views)
+    }
+
+    pub fn is_log_scrubbed(&self) -> bool {
+        self.log.is_scrubbed()
     }
 
     /// Ends the active tail here, so that it is flushed whole. Nothing if it is empty or one is frozen already.
@@ -206,17 +223,13 @@ fn in_doubt() -> Error {
 
 /// How far things go with one batch more.
 pub(crate) fn mark_after(mark: Mark, record: &LogRecord, entries: &[(usize, Entry)]) -> Mark {
-    let number = |entry: &Entry| match entry {
-        Entry::Published(published) => published.number,
-        Entry::Record(_) => 0,
-    };
     Mark {
         batch: record.batch,
         epoch: mark.epoch.max(record.epoch),
         reserved: mark.reserved.max(record.reserved),
         body_hash: xxh3_64(&record.body),
         last_id: entries.last().map_or(mark.last_id, |(_, entry)| entry.id()),
-        last_number: entries.iter().map(|(_, entry)| number(entry)).fold(mark.last_number, u64::max),
+        last_number: entries.iter().map(|(_, entry)| entry.number()).fold(mark.last_number, u64::max),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
 };
 use bytes::Bytes;
-use model::{Id, Kind, Message, Origin, Payload, PayloadForm, Seq, UserId, limits};
+use model::{Edit, Id, Kind, Message, Origin, Payload, PayloadForm, Seq, UserId, limits};
 use std::ops::Range;
 
 const AUTHOR: u8 = 1;
@@ -34,8 +34,9 @@ pub(crate) struct Content<'a> {
     payload: Range<usize>,
 }
 
+/// A user, taken apart but not copied.
 #[derive(Clone, Copy)]
-struct User<'a> {
+pub(crate) struct User<'a> {
     origin: Origin,
     verified: bool,
     id: &'a str,
@@ -54,8 +55,7 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) {
             | flag(message.edited_at.is_some(), EDITED),
     );
     for user in [&message.author, &message.recipient].into_iter().flatten() {
-        out.push(user.origin as u8 | flag(user.verified, VERIFIED));
-        put_prefixed(out, user.id.as_bytes());
+        put_user(out, user);
     }
     if let Some(custom_type) = &message.custom_type {
         put_prefixed(out, custom_type.as_bytes());
@@ -67,6 +67,27 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) {
         put_varint(out, edited_at.raw());
     }
     out.extend_from_slice(&message.payload.bytes);
+}
+
+/// Appends the content of an edit: that of a plain message whose author is the editor.
+pub(crate) fn encode_edit(edit: &Edit, out: &mut Vec<u8>) {
+    let flag = |there: bool, flag: u8| if there { flag } else { 0 };
+    out.push(Kind::Message as u8);
+    out.push(edit.payload.form as u8);
+    out.push(flag(edit.editor.is_some(), AUTHOR) | flag(edit.extras.is_some(), EXTRAS));
+    if let Some(editor) = &edit.editor {
+        put_user(out, editor);
+    }
+    if let Some(extras) = &edit.extras {
+        put_prefixed(out, extras);
+    }
+    out.extend_from_slice(&edit.payload.bytes);
+}
+
+/// Appends a user.
+pub(crate) fn put_user(out: &mut Vec<u8>, user: &UserId) {
+    out.push(user.origin as u8 | if user.verified { VERIFIED } else { 0 });
+    put_prefixed(out, user.id.as_bytes());
 }
 
 impl<'a> Content<'a> {
@@ -122,7 +143,7 @@ impl<'a> Content<'a> {
 }
 
 impl<'a> User<'a> {
-    fn parse(reader: &mut Reader<'a>) -> Parsed<User<'a>> {
+    pub fn parse(reader: &mut Reader<'a>) -> Parsed<User<'a>> {
         let origin = reader.u8()?;
         let id = reader.text(limits::USER_ID_BYTES)?;
         let verified = origin & VERIFIED != 0;
@@ -130,7 +151,7 @@ impl<'a> User<'a> {
         Ok(User { origin, verified, id })
     }
 
-    fn to_user(self) -> UserId {
+    pub fn to_user(self) -> UserId {
         UserId { origin: self.origin, id: self.id.into(), verified: self.verified }
     }
 }

@@ -1,67 +1,62 @@
-//! Counts: two seeks and a subtraction of seqs, less what is due and not shown any more.
+//! Counts: two seeks and a subtraction of seqs, less what was removed between them, less what is due and was not
+//! expired yet. None of the three depends on the size of the channel or on how much was removed.
 
-use crate::{
-    channels::{NameCache, Named},
-    device::Space,
-    keys,
-    rows::ExpiringRow,
-    view::View,
-};
-use model::{Channel, Effort, Id, Result, Seq, Span};
+use crate::{channels::NameCache, facts::Place, view::View};
+use model::{Channel, Id, Position, Result, Seq, Span};
 
 impl View {
     /// See [`model::Store::count`].
     pub fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id, names: &NameCache) -> Result<u64> {
-        let Named::Number(number) = self.number_of(channel, names, Effort::Disk)? else { return Ok(0) };
-        if span.is_empty() {
-            return Ok(0);
-        }
-        let upto = match self.last_in_tails(number)? {
-            Some(last) if last.id <= span.upto => last.seq,
-            _ => self.seq_at(number, span.upto)?,
-        };
-        let after = self.seq_at(number, span.after)?.max(above);
+        let Some(place) = self.place(channel, names)? else { return Ok(0) };
+        let (after, upto) = self.seqs_of(&place, span, above)?;
         if upto <= after {
             return Ok(0);
         }
-        Ok(upto.0 - after.0 - self.expired(number, after, upto, now)?)
+        let mut removed = self.removed(&place)?;
+        let gone = removed.count(after, upto)?;
+        let due = self.due_between(&place, &mut removed, (after, upto), now)?;
+        Ok((upto.0 - after.0).saturating_sub(gone.deleted + gone.expired + due))
     }
 
-    /// How many messages with seqs in (`after`, `upto`] are due at `now`.
-    fn expired(&self, number: u64, after: Seq, upto: Seq, now: Id) -> Result<u64> {
-        let mut expired = 0;
-        for part in self.parts() {
-            let due = part.expiring(number)?.into_iter().filter(|published| {
-                published.seq > after && published.seq <= upto && published.expires_at.is_some_and(|due| due <= now)
-            });
-            expired += due.count() as u64;
+    /// The seqs of a span above the floor and a bound: exclusive, inclusive.
+    pub fn seqs_of(&self, place: &Place, span: Span, above: Seq) -> Result<(Seq, Seq)> {
+        if span.is_empty() {
+            return Ok((above, above));
         }
-        let key = keys::expiring_row(number);
-        let Some(row) = self.get(Space::Channels, &key)? else { return Ok(expired) };
-        let row = ExpiringRow::decode(&key, &row)?;
-        let (after, upto) = (after.max(Seq(row.first.0.saturating_sub(1))), upto.min(row.last));
-        if after < upto {
-            expired += self.expired_in_blocks(number, after, upto, now)?;
-        }
-        Ok(expired)
+        let upto = match self.last_in_tails(place.number)? {
+            Some(last) if last.id <= span.upto => last.seq,
+            _ => self.seq_at(place, span.upto)?,
+        };
+        Ok((self.seq_at(place, span.after)?.max(above).max(place.floor.seq), upto))
     }
 
-    /// Looks at the heads of the blocks between two seqs; no content is unpacked.
-    fn expired_in_blocks(&self, number: u64, after: Seq, upto: Seq, now: Id) -> Result<u64> {
-        let Some(first) = self.block_with(number, after.next())? else { return Ok(0) };
-        let range = keys::blocks_between(number, first.key.first.previous(), Id::MAX);
-        let mut expired = 0;
-        for row in self.rows(keys::blocks_of(number), range, false) {
-            let Some(block) = self.visible(row?)? else { continue };
-            if block.seq(0) > upto {
-                break;
+    /// See [`model::Store::floor_for`].
+    pub fn floor_for(&self, channel: &Channel, keep: u64, upto: Id, names: &NameCache) -> Result<Position> {
+        let Some(place) = self.place(channel, names)? else { return Ok(Position::default()) };
+        let last = self.last(channel, place.number)?.seq;
+        let mut removed = self.removed(&place)?;
+        let there = |removed: &mut crate::removed::Removed<'_>, after: Seq| -> Result<u64> {
+            let gone = removed.count(after, last)?;
+            Ok((last.0 - after.0.min(last.0)).saturating_sub(gone.deleted + gone.expired))
+        };
+        // The greatest seq with at least `keep` messages above it.
+        let (mut low, mut high) = (place.floor.seq.0, last.0 + 1);
+        if there(&mut removed, Seq(low))? < keep {
+            return Ok(Position::default());
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match there(&mut removed, Seq(middle))? >= keep {
+                true => low = middle,
+                false => high = middle,
             }
-            let due = block.expiries.iter().filter(|(index, due)| {
-                let seq = block.seq(*index);
-                seq > after && seq <= upto && *due <= now
-            });
-            expired += due.count() as u64;
         }
-        Ok(expired)
+        let bound = self.seq_at(&place, upto)?;
+        let seq = removed.last_there(Seq(low).min(bound), place.floor.seq)?;
+        if seq <= place.floor.seq {
+            return Ok(Position::default());
+        }
+        let id = self.id_with(&place, seq)?;
+        Ok(id.map_or_else(Position::default, |id| Position { id, seq }))
     }
 }

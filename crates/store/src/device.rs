@@ -40,6 +40,9 @@ pub trait Log: Send + 'static {
     /// Records up to this number are not needed any more. Space comes back in the background.
     fn free(&mut self, upto: u64);
 
+    /// Whether every byte of records that were given back, by `free` or by `rewrite`, is overwritten.
+    fn is_scrubbed(&self) -> bool;
+
     /// Bytes that the records which are still needed take, with padding.
     fn live_bytes(&self) -> u64;
 }
@@ -68,6 +71,10 @@ pub trait Table: Send + Sync + 'static {
 
     /// Deletes a space whole; its bytes leave the device once no snapshot needs them.
     fn drop_space(&self, space: Space) -> Result<()>;
+
+    /// Writes a space anew, so that nothing which was deleted or replaced before, and which no snapshot needs, is left on
+    /// the device. Blocks until it is so. The thread that writes calls it.
+    fn compact(&self, space: Space) -> Result<()>;
 
     /// Bytes on the device, and how far maintenance lags behind: for metrics and back-pressure.
     fn status(&self) -> TableStatus;
@@ -118,6 +125,16 @@ pub enum Space {
     Feed(u32),
     /// Small named values.
     Records,
+    /// New contents of messages.
+    Edits,
+    /// Which seqs of a channel went.
+    Removed,
+    /// Reactions to messages.
+    Reactions,
+    /// Messages by the time at which they are due to expire.
+    Expiring,
+    /// What happened to messages, by channel, of seven UTC days (weeks of days since the Unix epoch).
+    Changes(u32),
 }
 
 /// How many spaces the blocks are spread over, so that a compaction touches a part.
@@ -133,6 +150,11 @@ impl Space {
             Space::Dedup(day) => format!("dedup-{day}"),
             Space::Feed(day) => format!("feed-{day}"),
             Space::Records => "records".into(),
+            Space::Edits => "edits".into(),
+            Space::Removed => "removed".into(),
+            Space::Reactions => "reactions".into(),
+            Space::Expiring => "expiring".into(),
+            Space::Changes(week) => format!("changes-{week}"),
         }
     }
 
@@ -143,11 +165,16 @@ impl Space {
                 "meta" => Space::Meta,
                 "channels" => Space::Channels,
                 "records" => Space::Records,
+                "edits" => Space::Edits,
+                "removed" => Space::Removed,
+                "reactions" => Space::Reactions,
+                "expiring" => Space::Expiring,
                 _ => return None,
             },
             Some(("blocks", part)) => Space::Blocks(part.parse().ok().filter(|part| *part < BLOCK_SPACES)?),
             Some(("dedup", day)) => Space::Dedup(day.parse().ok()?),
             Some(("feed", day)) => Space::Feed(day.parse().ok()?),
+            Some(("changes", week)) => Space::Changes(week.parse().ok()?),
             Some(_) => return None,
         };
         (space.name() == name).then_some(space)

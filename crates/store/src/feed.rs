@@ -2,6 +2,7 @@
 //! recent ring after a start. Tails hold both by themselves; the table has rows of the feed, a space for each UTC day.
 
 use crate::{
+    alteration::Alteration,
     codec::{self, Entry},
     device::Space,
     keys, rows,
@@ -112,5 +113,16 @@ pub(crate) fn in_short(body: &Bytes, entry: &Entry) -> (FeedKind, Option<Bytes>)
     match entry {
         Entry::Published(published) => (FeedKind::Published, Some(body.slice(published.channel.clone()))),
         Entry::Record(_) => (FeedKind::Record, None),
+        Entry::Altered(altered) => {
+            let kind = match &altered.what {
+                Alteration::Edited { .. } => FeedKind::Edited,
+                Alteration::Removed { expired: false, .. } => FeedKind::Deleted,
+                Alteration::Removed { expired: true, .. } => FeedKind::Expired,
+                Alteration::Floored(_) => FeedKind::Floored,
+                Alteration::Reacted(_) => FeedKind::Reacted,
+                Alteration::Unreacted { .. } => FeedKind::Unreacted,
+            };
+            (kind, Some(body.slice(altered.channel.clone())))
+        }
     }
 }

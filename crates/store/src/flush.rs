@@ -5,18 +5,20 @@
 use crate::{
     codec,
     device::{Space, SpaceRows},
+    facts::Facts,
     feed,
-    kept_store::{Shared, feed_days},
+    flush_altered::Altering,
+    kept_store::{Shared, changes_weeks, feed_days},
     keys::{self, BlockKey},
     merge::{self, Flushed, Output},
     meta::{self, FeedState, Mark},
-    rows::{self, ChannelRow, ExpiringRow, FeedRow},
-    settings::FEED_SHARE,
+    rows::{self, ChannelRow, FeedRow},
+    settings::{FACTS_CACHED, FEED_SHARE},
     tail::Part,
     view::{Frozen, View},
 };
 use bytes::Bytes;
-use model::{Error, Result, Seq};
+use model::{Error, Result};
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
@@ -31,13 +33,16 @@ const MAINTENANCE_POLL: Duration = Duration::from_millis(20);
 pub(crate) struct Flusher {
     shared: Arc<Shared>,
     feed: FeedState,
+    changes: FeedState,
     /// The checkpoint that the table has: ahead of the view's while a flush failed in its last steps.
     written: u64,
+    /// What the last flush made known of channels.
+    facts: Vec<(u64, Facts)>,
 }
 
 impl Flusher {
-    pub fn new(shared: Arc<Shared>, feed: FeedState) -> Flusher {
-        Flusher { shared, feed, written: 0 }
+    pub fn new(shared: Arc<Shared>, feed: FeedState, changes: FeedState) -> Flusher {
+        Flusher { shared, feed, changes, written: 0, facts: Vec::new() }
     }
 
     /// Flushes until the store stops. A flush that fails is tried again, ever more slowly.
@@ -70,6 +75,8 @@ impl Flusher {
 
     fn flush(&mut self, frozen: &Frozen) -> Result<()> {
         let begun = Instant::now();
+        let shared = self.shared.clone();
+        let _writer = shared.table_writer();
         if self.written < frozen.mark.batch {
             self.write(frozen)?;
             self.written = frozen.mark.batch;
@@ -84,6 +91,7 @@ impl Flusher {
         let shared = self.shared.clone();
         let (table, mark) = (&*shared.table, frozen.mark);
         self.wait_for_maintenance();
+        shared.flushing.store(mark.batch, Ordering::SeqCst);
         meta::put_flushing(table, mark.batch)?;
         // An engine that was opened again has taken the old snapshot back; what the table shows is the same.
         let snapshot = table.snapshot()?;
@@ -96,11 +104,28 @@ impl Flusher {
         write_records(part, &mut pieces)?;
         self.write_feed(part, mark, &mut pieces)?;
         pieces.write()?;
+        // The facts last: what they tell of is all there then.
+        for (number, facts) in &self.facts {
+            let key = keys::facts_row(*number);
+            if facts.upto == mark.batch {
+                let value = facts.encode(&key);
+                pieces.put(Space::Channels, key, Some(value));
+                pieces.write_if_full()?;
+            }
+        }
+        pieces.write()?;
+        for (week, bytes) in std::mem::take(&mut pieces.changes) {
+            let kept = self.changes.days.entry(week).or_default();
+            if kept.1 < mark.batch {
+                *kept = (kept.0 + bytes, mark.batch);
+            }
+        }
         if self.feed.block_bytes.1 < mark.batch {
             self.feed.block_bytes = (self.feed.block_bytes.0 + pieces.block_bytes, mark.batch);
         }
         self.trim_feed();
-        meta::put_checkpoint(table, &mark, &self.feed)
+        self.trim_changes();
+        meta::put_checkpoint(table, &mark, &self.feed, &self.changes)
     }
 
     /// The engine's own merging comes first when it lags behind; a publisher that waits for this flush is told so.
@@ -115,20 +140,58 @@ impl Flusher {
         }
     }
 
-    fn write_channels(&self, view: &View, part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
+    fn write_channels(&mut self, view: &View, part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
+        self.facts.clear();
         let mut numbers = part.numbers();
+        numbers.extend(part.altered_numbers());
         // In the order of their keys, so that a piece touches few spaces.
         numbers.sort_unstable_by_key(|number| (keys::blocks_of(*number), *number));
+        numbers.dedup();
         for (at, number) in numbers.into_iter().enumerate() {
             if at % 1024 == 0 && self.is_stopping() {
                 return Err(Error::unavailable("the store is closing"));
             }
-            if let Some(flushed) = merge::flush_channel(view, part, number, pieces.upto, pieces)? {
-                write_channel(view, number, &flushed, pieces)?;
-            }
+            self.write_one(view, part, number, pieces)?;
             pieces.write_if_full()?;
         }
         Ok(())
+    }
+
+    fn write_one(&mut self, view: &View, part: Part<'_>, number: u64, pieces: &mut Pieces<'_>) -> Result<()> {
+        let is_new = part.ends(number)?.is_some_and(|ends| ends.is_new);
+        let is_altered = part.with_altered(number, |_| ()).is_some();
+        let alters = is_altered || part.can_expire(number);
+        // A channel that ever lost something drops it from what is rewritten; one that did not has nothing to be read.
+        let mut altering = match alters || (merge::reads_back(part, number)? && view.has_facts(number)?) {
+            true => Some(Altering::begin(view, part, number, pieces.upto)?),
+            false => None,
+        };
+        if let Some(flushed) = merge::flush_channel(view, part, number, pieces.upto, altering.as_mut(), pieces)? {
+            write_channel(number, &flushed, pieces);
+        }
+        match altering.filter(|_| alters) {
+            Some(altering) => self.facts.push((number, altering.write(pieces)?)),
+            None if is_new && self.facts.len() < FACTS_CACHED => self.facts.push((number, Facts::default())),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Forgets the oldest weeks of the change feeds, by the same rule as the days of the feed.
+    fn trim_changes(&mut self) {
+        let settings = &self.shared.settings;
+        let allowed = (self.feed.block_bytes.0 / FEED_SHARE).max(settings.feed_bytes_min);
+        let state = &mut self.changes;
+        loop {
+            let bytes: u64 = state.days.values().map(|(bytes, _)| bytes).sum();
+            let too_much = state.days.len() > settings.changes_weeks || bytes > allowed;
+            if state.days.len() < 2 || !too_much {
+                return;
+            }
+            if let Some((week, _)) = state.days.pop_first() {
+                state.starts_after = state.starts_after.max(keys::end_of_week(week));
+            }
+        }
     }
 
     /// Rows of the feed: each of one day, and of as many items as a row takes.
@@ -185,7 +248,7 @@ impl Flusher {
     }
 
     /// What follows the checkpoint: replaced blocks and old days go, the view is swapped, the log is freed.
-    fn finish(&self, frozen: &Frozen) -> Result<()> {
+    fn finish(&mut self, frozen: &Frozen) -> Result<()> {
         let shared = &self.shared;
         let (table, mark) = (&*shared.table, frozen.mark);
         meta::delete_garbage(table, mark.batch)?;
@@ -193,6 +256,7 @@ impl Flusher {
             let is_old = match space {
                 Space::Dedup(day) => !meta::is_dedup_day_needed(day, mark.last_id),
                 Space::Feed(day) => keys::end_of_day(day) <= self.feed.starts_after,
+                Space::Changes(week) => keys::end_of_week(week) <= self.changes.starts_after,
                 _ => false,
             };
             if is_old {
@@ -201,9 +265,14 @@ impl Flusher {
         }
         let snapshot = table.snapshot()?;
         let feed_days: Arc<[u32]> = feed_days(table)?.into();
+        let changes_weeks: Arc<[u32]> = changes_weeks(table)?.into();
+        let facts = std::mem::take(&mut self.facts);
         shared.views.update(|view| {
             view.frozen = None;
             view.snapshot = snapshot;
+            view.facts = Arc::new(view.facts.next(facts));
+            view.changes_start_after = self.changes.starts_after;
+            view.changes_weeks = changes_weeks;
             view.checkpoint = mark.batch;
             view.feed_starts_after = self.feed.starts_after;
             view.feed_days = feed_days;
@@ -216,21 +285,12 @@ impl Flusher {
     }
 }
 
-fn write_channel(view: &View, number: u64, flushed: &Flushed, pieces: &mut Pieces<'_>) -> Result<()> {
+fn write_channel(number: u64, flushed: &Flushed, pieces: &mut Pieces<'_>) {
     let key = keys::channel_row_of(&flushed.name);
     let (id, seq) = flushed.last;
     let row = ChannelRow { number, last: model::Position { id, seq }, upto: pieces.upto };
     let value = row.encode(&key);
     pieces.put(Space::Channels, key, Some(value));
-    if let Some((first, last)) = flushed.expiring {
-        let key = keys::expiring_row(number);
-        let known = view.get(Space::Channels, &key)?.map(|value| ExpiringRow::decode(&key, &value)).transpose()?;
-        let first = known.map_or(first, |known| known.first.min(first));
-        let last: Seq = known.map_or(last, |known| known.last.max(last));
-        let value = ExpiringRow { first, last }.encode(&key);
-        pieces.put(Space::Channels, key, Some(value));
-    }
-    Ok(())
 }
 
 fn write_keyed(part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
@@ -256,7 +316,7 @@ fn write_records(part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
 }
 
 /// Rows on their way to the table, written whenever enough of them are there.
-struct Pieces<'a> {
+pub(crate) struct Pieces<'a> {
     shared: &'a Shared,
     /// The last batch of the flush.
     upto: u64,
@@ -264,21 +324,29 @@ struct Pieces<'a> {
     garbage: Vec<BlockKey>,
     bytes: usize,
     block_bytes: u64,
+    /// Bytes put into the change feeds, by week.
+    changes: BTreeMap<u32, u64>,
     written: u32,
 }
 
 impl<'a> Pieces<'a> {
     fn new(shared: &'a Shared, upto: u64) -> Pieces<'a> {
         let (rows, garbage) = (BTreeMap::new(), Vec::new());
-        Pieces { shared, upto, rows, garbage, bytes: 0, block_bytes: 0, written: 0 }
+        Pieces { shared, upto, rows, garbage, bytes: 0, block_bytes: 0, changes: BTreeMap::new(), written: 0 }
     }
 
-    fn put(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
+    /// A row of a channel's change feed.
+    pub fn change(&mut self, week: u32, key: Bytes, value: Bytes) {
+        *self.changes.entry(week).or_default() += value.len() as u64;
+        self.put(Space::Changes(week), key, Some(value));
+    }
+
+    pub fn put(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
         self.rows.entry(space).or_default().push((key, value));
     }
 
-    fn write_if_full(&mut self) -> Result<()> {
+    pub fn write_if_full(&mut self) -> Result<()> {
         if self.bytes < self.shared.settings.piece_bytes {
             return Ok(());
         }

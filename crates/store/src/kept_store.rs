@@ -15,11 +15,12 @@ use crate::{
     view::{Frozen, View, Views},
 };
 use model::{
-    AppId, ApplyError, Batch, Change, Channel, ChannelEntry, ChannelName, Effort, Error, FeedPage, Head, Id, Keyed,
-    Page, Record, RecordKey, RecordKind, Result, Seq, Settled, ShardId, Span, Store, Window,
+    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage,
+    Head, Id, Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
+    Seq, Settled, ShardId, Span, Store, Target, Version, Window,
 };
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::AtomicU64},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -42,6 +43,10 @@ pub(crate) struct Shared {
     pub stats: Stats,
     pub settings: Settings,
     pub shard: ShardId,
+    /// Whoever holds it writes the table: the flush or maintenance.
+    writer: Mutex<()>,
+    /// The last batch of the flush that was begun last: above the view's checkpoint, it is to be done again unchanged.
+    pub flushing: AtomicU64,
 }
 
 impl KeptStore {
@@ -62,6 +67,9 @@ impl KeptStore {
             settled: false,
             feed_starts_after: meta.feed.starts_after,
             feed_days: feed_days(&*table)?.into(),
+            facts: Arc::default(),
+            changes_start_after: meta.changes.starts_after,
+            changes_weeks: changes_weeks(&*table)?.into(),
         };
         let shared = Arc::new(Shared {
             committer: Mutex::new(Committer::new(log, shard, found)),
@@ -71,8 +79,10 @@ impl KeptStore {
             stats: Stats::default(),
             settings,
             shard,
+            writer: Mutex::default(),
+            flushing: AtomicU64::new(meta.flushing),
         });
-        let flusher = Flusher::new(shared.clone(), meta.feed);
+        let flusher = Flusher::new(shared.clone(), meta.feed, meta.changes);
         let thread = thread::Builder::new().name("flush".into()).spawn(move || flusher.run());
         Ok(KeptStore { shared, flusher: Some(thread.map_err(Error::internal)?) })
     }
@@ -157,6 +167,10 @@ impl Drop for KeptStore {
 }
 
 impl Shared {
+    pub fn table_writer(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn committer(&self) -> MutexGuard<'_, Committer> {
         self.committer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,6 +204,17 @@ fn replay(log: &mut dyn Log, meta: &Meta) -> Result<Found> {
         )));
     }
     Ok(Found { frozen, active: Arc::new(tail), mark })
+}
+
+/// The weeks of the channels' change feeds that the table has, the oldest first.
+pub(crate) fn changes_weeks(table: &dyn Table) -> Result<Vec<u32>> {
+    let week = |space| match space {
+        Space::Changes(week) => Some(week),
+        _ => None,
+    };
+    let mut weeks: Vec<u32> = table.spaces()?.into_iter().filter_map(week).collect();
+    weeks.sort_unstable();
+    Ok(weeks)
 }
 
 /// The days of the feed that the table has, the oldest first.
@@ -233,6 +258,50 @@ impl Store for KeptStore {
         self.shared.view()?.count(channel, span, above, now, &self.shared.names)
     }
 
+    fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {
+        self.shared.view()?.removable(channel, target, now, &self.shared.names)
+    }
+
+    fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position> {
+        self.shared.view()?.floor_for(channel, keep, upto, &self.shared.names)
+    }
+
+    fn versions(&self, channel: &Channel, message: Id) -> Result<Vec<Version>> {
+        self.shared.view()?.versions(channel, message, &self.shared.names)
+    }
+
+    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>> {
+        self.shared.view()?.reactions(channel, messages, limit, &self.shared.names)
+    }
+
+    fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {
+        self.shared.view()?.reactions_made(channel, span, order, limit, &self.shared.names)
+    }
+
+    fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>> {
+        self.shared.view()?.reaction(channel, reaction, &self.shared.names)
+    }
+
+    fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage> {
+        self.shared.view()?.changes(channel, after, limit, &self.shared.names)
+    }
+
+    fn due(&self, shard: ShardId, now: Id, limit: u32) -> Result<Vec<Due>> {
+        match shard == self.shared.shard {
+            true => self.shared.view()?.due(now, limit),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    fn sweep(&self, budget: Duration) -> Result<bool> {
+        crate::sweep::sweep(&self.shared, budget)
+    }
+
+    fn erase(&self, channels: &[Channel]) -> Result<()> {
+        self.flush()?;
+        crate::erase::erase(&self.shared, channels)
+    }
+
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {
         self.shared.view()?.keyed(channel, key_hash, now, &self.shared.names)
     }
@@ -272,7 +341,7 @@ impl Store for KeptStore {
 
 impl Shared {
     /// The view to read from.
-    fn view(&self) -> Result<Arc<View>> {
+    pub fn view(&self) -> Result<Arc<View>> {
         let view = self.views.load();
         match view.settled {
             true => Ok(view),

@@ -15,8 +15,17 @@ const DIRECT: u8 = 3;
 
 /// A row of the space `channels` that tells of a channel by its name.
 const BY_NAME: u8 = b'n';
-/// A row of the space `channels` that tells which seqs of a channel can expire, by its number.
-const EXPIRING: u8 = b'e';
+/// A row of the space `channels` that tells what else is known of a channel, by its number.
+const FACTS: u8 = b'f';
+
+/// Rows of the space `reactions`: by message, by own id, and who reacted how.
+const BY_MESSAGE: u8 = b'm';
+const BY_ID: u8 = b'i';
+const UNIQUE: u8 = b'u';
+
+/// Rows of the space `expiring`: the messages of a channel by due time, and the channels by their next due time.
+const DUE: u8 = b'd';
+const NEXT_DUE: u8 = b'n';
 
 /// Appends `app ‖ 0 ‖ kind ‖ name`: what names a channel in the log, and after a prefix in `channels`.
 pub(crate) fn put_channel(out: &mut Vec<u8>, channel: &Channel) {
@@ -104,9 +113,160 @@ pub(crate) fn named_channel_rows(app: &AppId, prefix: &str, after: Option<&Chann
     start.into()..end
 }
 
-/// Key of the row that bounds the seqs of a channel which can expire.
-pub(crate) fn expiring_row(channel: u64) -> Bytes {
-    [&[EXPIRING][..], &channel.to_be_bytes()].concat().into()
+/// Key of the row that tells what else is known of a channel.
+pub(crate) fn facts_row(channel: u64) -> Bytes {
+    [&[FACTS][..], &channel.to_be_bytes()].concat().into()
+}
+
+/// Key of the root of a channel's removed set.
+pub(crate) fn removed_root(channel: u64) -> Bytes {
+    Bytes::copy_from_slice(&channel.to_be_bytes())
+}
+
+/// Key of a container of a channel's removed set.
+pub(crate) fn removed_row(channel: u64, container: u64) -> Bytes {
+    numbers(&[], &[channel, container])
+}
+
+/// Key of an edit: `channel ‖ message ‖ edit`.
+pub(crate) fn edit_row(channel: u64, message: Id, edit: Id) -> Bytes {
+    numbers(&[], &[channel, message.raw(), edit.raw()])
+}
+
+/// The edits of messages in (`after`, `upto`].
+pub(crate) fn edits_between(channel: u64, after: Id, upto: Id) -> Range<Bytes> {
+    pairs_between(&[], channel, after, upto)
+}
+
+/// Key of a reaction by its message: `m ‖ channel ‖ message ‖ reaction`.
+pub(crate) fn reaction_row(channel: u64, message: Id, reaction: Id) -> Bytes {
+    numbers(&[BY_MESSAGE], &[channel, message.raw(), reaction.raw()])
+}
+
+/// The reactions to messages in (`after`, `upto`].
+pub(crate) fn reactions_between(channel: u64, after: Id, upto: Id) -> Range<Bytes> {
+    pairs_between(&[BY_MESSAGE], channel, after, upto)
+}
+
+/// All rows of reactions by message.
+pub(crate) fn reactions_by_message() -> Range<Bytes> {
+    Bytes::from_static(&[BY_MESSAGE])..Bytes::from_static(&[BY_MESSAGE + 1])
+}
+
+/// All rows of messages that are due.
+pub(crate) fn all_due() -> Range<Bytes> {
+    Bytes::from_static(&[DUE])..Bytes::from_static(&[DUE + 1])
+}
+
+/// Key of a reaction by its own id: `i ‖ channel ‖ reaction`.
+pub(crate) fn reaction_made(channel: u64, reaction: Id) -> Bytes {
+    numbers(&[BY_ID], &[channel, reaction.raw()])
+}
+
+/// The reactions with own ids in (`after`, `upto`].
+pub(crate) fn reactions_made(channel: u64, after: Id, upto: Id) -> Range<Bytes> {
+    singles_between(&[BY_ID], channel, after, upto)
+}
+
+/// Key of a user's reaction of a kind and value to a message: `u ‖ channel ‖ message ‖ hash`.
+pub(crate) fn reaction_unique(channel: u64, message: Id, hash: u128) -> Bytes {
+    let key = numbers(&[UNIQUE], &[channel, message.raw()]);
+    [&key[..], &hash.to_be_bytes()].concat().into()
+}
+
+/// Key of a message that is due: `d ‖ channel ‖ due ‖ seq`.
+pub(crate) fn due_row(channel: u64, due: Id, seq: u64) -> Bytes {
+    numbers(&[DUE], &[channel, due.raw(), seq])
+}
+
+/// The messages of a channel that are due from `from` on, up to and with `upto`.
+pub(crate) fn due_between(channel: u64, from: Id, upto: Id) -> Range<Bytes> {
+    let end = match upto.raw().checked_add(1) {
+        Some(end) => numbers(&[DUE], &[channel, end, 0]),
+        None => numbers(&[DUE], &[channel.saturating_add(1), 0, 0]),
+    };
+    due_row(channel, from, 0)..end
+}
+
+/// Due time and seq of a message, from its key.
+pub(crate) fn parse_due(key: &[u8]) -> Parsed<(u64, Id, u64)> {
+    match key.split_first() {
+        Some((&DUE, rest)) if rest.len() == 24 => {
+            Ok((number(&rest[..8])?, Id::from_raw(number(&rest[8..16])?), number(&rest[16..])?))
+        }
+        _ => Err(Malformed("key of a due message")),
+    }
+}
+
+/// Key of the row that says when something of a channel is due next: `n ‖ due ‖ channel`.
+pub(crate) fn next_due_row(due: Id, channel: u64) -> Bytes {
+    numbers(&[NEXT_DUE], &[due.raw(), channel])
+}
+
+/// The channels of which something is due up to and with `upto`.
+pub(crate) fn next_due_upto(upto: Id) -> Range<Bytes> {
+    let end = match upto.raw().checked_add(1) {
+        Some(end) => numbers(&[NEXT_DUE], &[end, 0]),
+        None => Bytes::from_static(&[NEXT_DUE + 1]),
+    };
+    numbers(&[NEXT_DUE], &[0, 0])..end
+}
+
+/// Due time and channel of a row of [`next_due_upto`].
+pub(crate) fn parse_next_due(key: &[u8]) -> Parsed<(Id, u64)> {
+    match key.split_first() {
+        Some((&NEXT_DUE, rest)) if rest.len() == 16 => Ok((Id::from_raw(number(&rest[..8])?), number(&rest[8..])?)),
+        _ => Err(Malformed("key of a channel's next due time")),
+    }
+}
+
+/// Key of a change of a channel: `channel ‖ change`.
+pub(crate) fn change_row(channel: u64, change: Id) -> Bytes {
+    numbers(&[], &[channel, change.raw()])
+}
+
+/// The changes of a channel in (`after`, `upto`].
+pub(crate) fn changes_between(channel: u64, after: Id, upto: Id) -> Range<Bytes> {
+    singles_between(&[], channel, after, upto)
+}
+
+/// The last two of the numbers that a key ends with.
+pub(crate) fn last_two(key: &[u8]) -> Parsed<(u64, u64)> {
+    let start = key.len().checked_sub(16).ok_or(Malformed("key"))?;
+    Ok((number(&key[start..start + 8])?, number(&key[start + 8..])?))
+}
+
+/// Weeks since the Unix epoch, by the clock that ids are made of.
+pub(crate) fn week_of(id: Id) -> u32 {
+    day_of(id) / DAYS_PER_WEEK
+}
+
+/// The greatest id of a week.
+pub(crate) fn end_of_week(week: u32) -> Id {
+    Id::last_before((u64::from(week) + 1) * u64::from(DAYS_PER_WEEK) * TICKS_PER_DAY)
+}
+
+const DAYS_PER_WEEK: u32 = 7;
+
+fn numbers(prefix: &[u8], numbers: &[u64]) -> Bytes {
+    let mut key = Vec::with_capacity(prefix.len() + numbers.len() * 8);
+    key.extend_from_slice(prefix);
+    numbers.iter().for_each(|number| key.extend_from_slice(&number.to_be_bytes()));
+    key.into()
+}
+
+/// Keys `prefix ‖ channel ‖ id` with ids in (`after`, `upto`].
+fn singles_between(prefix: &[u8], channel: u64, after: Id, upto: Id) -> Range<Bytes> {
+    let bound = |id: Id| match id.raw().checked_add(1) {
+        Some(next) => numbers(prefix, &[channel, next]),
+        None => numbers(prefix, &[channel.saturating_add(1), 0]),
+    };
+    bound(after)..bound(upto)
+}
+
+/// Keys `prefix ‖ channel ‖ id ‖ more` with ids in (`after`, `upto`].
+fn pairs_between(prefix: &[u8], channel: u64, after: Id, upto: Id) -> Range<Bytes> {
+    singles_between(prefix, channel, after, upto)
 }
 
 /// Where a block lies: `channel ‖ first id ‖ upto`. The last part keeps a rewritten block from hiding the one that it

@@ -5,7 +5,10 @@
 //! `block`s and `rows` of the table; every read takes one `view` of all three. The formats are told where they are made:
 //! `codec` (log), `content`, `block`, `rows`, `meta`, `keys`; `docs/storage-format.md` has them in one place.
 
+mod alteration;
+mod altered;
 mod block;
+mod changes;
 mod channels;
 mod codec;
 mod commit;
@@ -13,21 +16,31 @@ mod content;
 mod count;
 mod dedup;
 pub mod device;
+mod edits;
+mod erase;
+mod expiring;
+mod facts;
 mod feed;
 mod flush;
+mod flush_altered;
 mod kept_store;
 mod keys;
 mod merge;
 mod meta;
+mod reactions;
 mod read;
 mod records;
+mod removable;
+mod removed;
 mod rows;
 #[cfg(test)]
 mod samples;
 mod settings;
 mod stats;
+mod sweep;
 mod tail;
 mod verify;
+mod verify_altered;
 mod view;
 mod walk;
 mod wire;

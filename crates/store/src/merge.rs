@@ -3,6 +3,7 @@
 
 use crate::{
     block::{self, Block, Row},
+    flush_altered::Altering,
     keys::{self, BlockKey},
     settings::{BLOCK_MESSAGES, BLOCK_RAW_BYTES, LONE_MESSAGE_BYTES, SMALL_MESSAGES},
     tail::{Found, Part},
@@ -45,8 +46,13 @@ pub(crate) struct Flushed {
     /// What names the channel.
     pub name: Bytes,
     pub last: (Id, Seq),
-    /// Between which of the new seqs messages can expire.
-    pub expiring: Option<(Seq, Seq)>,
+}
+
+/// Whether a flush reads back blocks of a channel.
+pub(crate) fn reads_back(frozen: Part<'_>, number: u64) -> Result<bool> {
+    let Some(ends) = frozen.ends(number)? else { return Ok(false) };
+    let before = ends.first.1.0.saturating_sub(1);
+    Ok(rewritten_from(before, ends.last.1.0) <= before)
 }
 
 /// Writes a channel's messages of the frozen tail, merged with the blocks that the borders call back.
@@ -55,6 +61,7 @@ pub(crate) fn flush_channel(
     frozen: Part<'_>,
     number: u64,
     upto: u64,
+    mut fates: Option<&mut Altering<'_>>,
     output: &mut dyn Output,
 ) -> Result<Option<Flushed>> {
     let Some(ends) = frozen.ends(number)? else { return Ok(None) };
@@ -64,12 +71,13 @@ pub(crate) fn flush_channel(
     if from <= before {
         for (key, rows) in read_back(view, number, from)? {
             cutter.output.garbage(key);
-            rows.into_iter().try_for_each(|row| cutter.push(row))?;
+            for row in rows {
+                cutter.push(without_gone(row, &mut fates)?)?;
+            }
         }
     }
     let mut after = Id::MIN;
     let mut name = Bytes::new();
-    let mut expiring: Option<(Seq, Seq)> = None;
     loop {
         let chunk = frozen.ascending(number, after, CHUNK)?;
         let Some(newest) = chunk.last() else { break };
@@ -78,15 +86,22 @@ pub(crate) fn flush_channel(
             name = newest.body.slice(newest.published.channel.clone());
         }
         for found in chunk {
-            if found.published.expires_at.is_some() {
-                let seq = found.published.seq;
-                expiring = Some((expiring.map_or(seq, |(first, _)| first), seq));
-            }
-            cutter.push(row(found))?;
+            cutter.push(without_gone(row(found), &mut fates)?)?;
         }
     }
     cutter.end_block()?;
-    Ok(Some(Flushed { name, last: ends.last, expiring }))
+    Ok(Some(Flushed { name, last: ends.last }))
+}
+
+/// A message that is gone as of the flush leaves its slot only. That depends on the flushed batches alone, so a flush that
+/// is done again cuts alike.
+fn without_gone(mut row: Row, fates: &mut Option<&mut Altering<'_>>) -> Result<Row> {
+    if let Some(fates) = fates
+        && fates.is_gone(row.seq)?
+    {
+        row.content = Bytes::new();
+    }
+    Ok(row)
 }
 
 fn row(found: Found) -> Row {

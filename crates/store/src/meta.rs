@@ -7,6 +7,8 @@
 //! | `flushing` | the last batch of the flush that was begun last: one that was cut off is done again with the same batches |
 //! | `garbage/` upto ‖ piece | blocks that the flush up to this batch replaced, to be deleted once the checkpoint has moved |
 //! | `feed` | where the feed begins, and how many bytes each of its days took |
+//! | `changes` | the same for the change feeds of channels, by week |
+//! | `sweep/` channel | what of a channel is to be swept |
 
 use crate::{
     device::{Snapshot, Space, SpaceRows, Table},
@@ -29,6 +31,8 @@ const CHECKPOINT: &[u8] = b"checkpoint";
 const FLUSHING: &[u8] = b"flushing";
 const GARBAGE: &[u8] = b"garbage/";
 const FEED: &[u8] = b"feed";
+const CHANGES: &[u8] = b"changes";
+const SWEEP: &[u8] = b"sweep/";
 
 /// How far something goes: up to a batch, and what a sequencer needs to go on above it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -53,12 +57,14 @@ pub(crate) struct FeedState {
     pub block_bytes: (u64, u64),
 }
 
-/// Everything in `meta` but the garbage.
+/// Everything in `meta` but the garbage and what is to be swept.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Meta {
     pub checkpoint: Mark,
     pub flushing: u64,
     pub feed: FeedState,
+    /// The same for the change feeds of channels, by week.
+    pub changes: FeedState,
 }
 
 impl Meta {
@@ -82,6 +88,7 @@ impl Meta {
             checkpoint: fields(CHECKPOINT)?.map(|fields| Mark::decode(&fields)).transpose()?.unwrap_or_default(),
             flushing: fields(FLUSHING)?.map(|fields| Reader::new(&fields).varint()).transpose()?.unwrap_or_default(),
             feed: fields(FEED)?.map(|fields| FeedState::decode(&fields)).transpose()?.unwrap_or_default(),
+            changes: fields(CHANGES)?.map(|fields| FeedState::decode(&fields)).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -107,10 +114,10 @@ pub(crate) fn put_flushing(table: &dyn Table, batch: u64) -> Result<()> {
 }
 
 /// Says that all rows up to the mark are in the table, and where the feed begins.
-pub(crate) fn put_checkpoint(table: &dyn Table, mark: &Mark, feed: &FeedState) -> Result<()> {
+pub(crate) fn put_checkpoint(table: &dyn Table, mark: &Mark, feed: &FeedState, changes: &FeedState) -> Result<()> {
     let row = |key: &'static [u8], fields: &[u8]| (Bytes::from_static(key), Some(rows::seal(key, fields)));
     // In one row each; the feed's may be there without the checkpoint's: its counts say up to which batch they go.
-    let rows = vec![row(CHECKPOINT, &mark.encode()), row(FEED, &feed.encode())];
+    let rows = vec![row(CHANGES, &changes.encode()), row(CHECKPOINT, &mark.encode()), row(FEED, &feed.encode())];
     table.write(&mut std::iter::once(SpaceRows { space: Space::Meta, rows }))
 }
 
@@ -165,6 +172,22 @@ impl FeedState {
         reader.end()?;
         Ok(FeedState { starts_after, days, block_bytes })
     }
+}
+
+/// Key of the row that says what of a channel is to be swept.
+pub(crate) fn sweep_key(channel: u64) -> Bytes {
+    [SWEEP, &channel.to_be_bytes()].concat().into()
+}
+
+/// The rows of all channels that are to be swept.
+pub(crate) fn sweep_rows() -> std::ops::Range<Bytes> {
+    Bytes::from_static(SWEEP)..keys::end_of_prefix(SWEEP)
+}
+
+/// The channel that a key of [`sweep_rows`] names.
+pub(crate) fn parse_sweep(key: &[u8]) -> Parsed<u64> {
+    let number = key.get(SWEEP.len()..).and_then(|bytes| bytes.try_into().ok());
+    number.map(u64::from_be_bytes).ok_or(Malformed("key of what is to be swept"))
 }
 
 /// The row that names blocks which the flush up to batch `upto` replaces.

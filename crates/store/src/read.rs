@@ -4,12 +4,17 @@
 use crate::{
     channels::{NameCache, Named},
     content::Content,
-    settings::{EXAMINED_MAX, TAIL_CHUNK},
+    edits::NewestEdits,
+    removed::Removed,
+    settings::{EXAMINED_MAX, JUMP_FROM, TAIL_CHUNK},
     view::View,
     walk::{Meet, Reach, Slot, Visitor, Walked},
 };
 use bytes::Bytes;
-use model::{Channel, Effort, Head, Id, Message, Order, Page, Position, RemovedCount, Result, Span, Window, limits};
+use model::{
+    Channel, ChannelNumber, Effort, Error, Head, Id, Message, Order, Page, RemovedCount, Result, Seq, Span, Window,
+    limits,
+};
 use std::{
     ops::{ControlFlow, Range},
     sync::Arc,
@@ -21,23 +26,41 @@ impl View {
         let disk = effort == Effort::Disk;
         let number = match self.number_of(channel, names, effort)? {
             Named::Number(number) => number,
-            Named::Nothing => return Ok(Some(PageBuilder::new(window, Head::default()).finish())),
+            Named::Nothing => return Ok(Some(PageBuilder::new(window, Head::default(), None).finish())),
             Named::OnDisk => return Ok(None),
         };
         if !disk && self.last_in_tails(number)?.is_none() {
             return Ok(None);
         }
-        let head = self.head(channel, number)?;
-        let mut builder = PageBuilder::new(window, head);
-        let reach = Reach { after: window.span.after, upto: window.span.upto, above: window.above };
+        let known = if disk { Some(self.known(number)?) } else { self.known_in_memory(number)? };
+        let Some(known) = known else { return Ok(None) };
+        let place = self.place_of(number, known);
+        let head = Head { number: ChannelNumber(number), last: self.last(channel, number)?, floor: place.floor };
+        // What happened to messages that are in the tails is there, too: without the table nothing of it is missing.
+        let removed = if disk { self.removed(&place)? } else { Removed::new(self, number, None) };
+        let edits = NewestEdits::new(self, &place, window.order);
+        let mut builder = PageBuilder::new(window, head, Some((removed, edits)));
+        let above = window.above.max(place.floor.seq);
+        let mut reach = Reach { after: window.span.after, upto: window.span.upto, above };
         if reach.after >= reach.upto || reach.above >= head.last.seq || reach.after >= head.last.id {
             return Ok(Some(builder.finish()));
         }
-        let walked = match window.order {
-            Order::Descending => self.walk_back(number, reach, disk, &mut builder)?,
-            Order::Ascending => self.walk_on(number, reach, disk, &mut builder)?,
-        };
-        Ok((walked == Walked::Done).then(|| builder.finish()))
+        loop {
+            let walked = match window.order {
+                Order::Descending => self.walk_back(&place, reach, disk, &mut builder)?,
+                Order::Ascending => self.walk_on(&place, reach, disk, &mut builder)?,
+            };
+            let Some(seq) = builder.jump.take() else {
+                return Ok((walked == Walked::Done).then(|| builder.finish()));
+            };
+            match window.order {
+                Order::Ascending => reach.above = Seq(seq.0 - 1),
+                Order::Descending => match self.id_with(&place, seq)? {
+                    Some(id) => reach.upto = id,
+                    None => return Err(Error::internal(format!("seq {seq} of channel {number} is nowhere"))),
+                },
+            }
+        }
     }
 }
 
@@ -45,6 +68,10 @@ impl View {
 struct PageBuilder<'a> {
     window: &'a Window,
     head: Head,
+    /// What became of the messages; none in a channel that has none.
+    fates: Option<(Removed<'a>, NewestEdits<'a>)>,
+    /// The walk shall go on at this seq: what lies between is removed, and counted.
+    jump: Option<Seq>,
     limit: usize,
     /// In the order of the walk.
     messages: Vec<Arc<Message>>,
@@ -59,11 +86,13 @@ struct PageBuilder<'a> {
 }
 
 impl<'a> PageBuilder<'a> {
-    fn new(window: &'a Window, head: Head) -> PageBuilder<'a> {
+    fn new(window: &'a Window, head: Head, fates: Option<(Removed<'a>, NewestEdits<'a>)>) -> PageBuilder<'a> {
         let limit = window.limit.min(limits::PAGE_MESSAGES) as usize;
         PageBuilder {
             window,
             head,
+            fates,
+            jump: None,
             limit,
             messages: Vec::with_capacity(limit.min(TAIL_CHUNK)),
             bytes: 0,
@@ -83,7 +112,7 @@ impl<'a> PageBuilder<'a> {
     fn what_follows(&self, slot: Slot) -> Option<bool> {
         let Window { span, above, order, .. } = self.window;
         match order {
-            Order::Descending if slot.seq <= above.next() => Some(false),
+            Order::Descending if slot.seq <= (*above).max(self.head.floor.seq).next() => Some(false),
             Order::Descending if span.after == Id::MIN => Some(true),
             Order::Ascending if slot.seq >= self.head.last.seq => Some(false),
             Order::Ascending if span.upto >= self.head.last.id => Some(true),
@@ -113,26 +142,67 @@ impl<'a> PageBuilder<'a> {
             covered,
             more: self.more,
             removed: self.removed,
-            floor: Position::default(),
+            floor: self.head.floor,
             head: self.head.last,
         }
     }
 }
 
+impl PageBuilder<'_> {
+    /// Counts a removed message, and all that lie side by side with it if they are many: the walk jumps over them.
+    fn pass_removed(&mut self, slot: Slot, expired: bool) -> Result<Meet> {
+        let field = if expired { &mut self.removed.expired } else { &mut self.removed.deleted };
+        *field += 1;
+        let Some((removed, _)) = &mut self.fates else { return Ok(Meet::Skip) };
+        let Window { span, order, above, .. } = self.window;
+        let above = (*above).max(self.head.floor.seq);
+        // Only whole sides of the channel: a run that the span may cut is walked.
+        let last = self.head.last.seq;
+        let (next, run) = match order {
+            Order::Descending if span.after == Id::MIN && slot.seq.0 > above.0 + JUMP_FROM => {
+                let next = removed.last_there(Seq(slot.seq.0 - 1), above)?;
+                (next, (next, Seq(slot.seq.0 - 1)))
+            }
+            Order::Ascending if span.upto >= self.head.last.id && slot.seq.0 + JUMP_FROM < last.0 => {
+                let next = removed.first_there(slot.seq.next(), last)?;
+                (next, (slot.seq, Seq(next.0 - 1)))
+            }
+            _ => return Ok(Meet::Skip),
+        };
+        if run.1.0.saturating_sub(run.0.0) < JUMP_FROM {
+            return Ok(Meet::Skip);
+        }
+        let counted = removed.count(run.0, run.1)?;
+        self.removed.deleted += counted.deleted;
+        self.removed.expired += counted.expired;
+        let ends = match order {
+            Order::Descending => next <= above,
+            Order::Ascending => next > last,
+        };
+        self.jump = (!ends).then_some(next);
+        Ok(Meet::Stop)
+    }
+}
+
 impl Visitor for PageBuilder<'_> {
-    fn meet(&mut self, slot: Slot) -> Meet {
+    fn meet(&mut self, slot: Slot) -> Result<Meet> {
         if self.full {
             self.more = true;
-            return Meet::Stop;
+            return Ok(Meet::Stop);
         }
         self.examined += 1;
         self.last = Some(slot);
         self.full = self.examined >= EXAMINED_MAX;
+        if let Some((removed, _)) = &mut self.fates
+            && let Some(expired) = removed.of(slot.seq)?
+        {
+            return self.pass_removed(slot, expired);
+        }
         if slot.expires_at.is_some_and(|due| due <= self.window.now) {
             self.removed.expired += 1;
-            return Meet::Skip;
+            return Ok(Meet::Skip);
         }
-        Meet::Take
+        Ok(Meet::Take)
     }
 
     fn take(&mut self, slot: Slot, bytes: &Bytes, range: Range<usize>) -> Result<ControlFlow<()>> {
@@ -145,7 +215,10 @@ impl Visitor for PageBuilder<'_> {
             true => Bytes::copy_from_slice(&bytes[range]),
             false => bytes.slice(range),
         };
-        let message = content.message(slot.id, slot.seq, slot.expires_at, &bytes);
+        let mut message = content.message(slot.id, slot.seq, slot.expires_at, &bytes);
+        if let Some((_, edits)) = &mut self.fates {
+            message = edits.merge(message)?;
+        }
         self.bytes += message.payload.bytes.len();
         self.messages.push(Arc::new(message));
         self.full |= self.messages.len() >= self.limit || self.bytes >= limits::PAGE_BYTES;

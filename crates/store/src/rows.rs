@@ -73,30 +73,6 @@ impl ChannelRow {
     }
 }
 
-/// Between which seqs of a channel the messages lie that can expire. It only ever widens, so writing it again is harmless.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct ExpiringRow {
-    pub first: Seq,
-    pub last: Seq,
-}
-
-impl ExpiringRow {
-    pub fn encode(&self, key: &[u8]) -> Bytes {
-        let mut out = Vec::new();
-        put_varint(&mut out, self.first.0);
-        put_varint(&mut out, self.last.0);
-        seal(key, &out)
-    }
-
-    pub fn decode(key: &[u8], value: &Bytes) -> Parsed<ExpiringRow> {
-        let fields = open(key, value)?;
-        let mut reader = Reader::new(&fields);
-        let row = ExpiringRow { first: Seq(reader.varint()?), last: Seq(reader.varint()?) };
-        reader.end()?;
-        Ok(row)
-    }
-}
-
 /// What `dedup` remembers of a keyed publish.
 pub(crate) fn encode_keyed(key: &[u8], published: &Published, payload_hash: u64) -> Bytes {
     let mut out = Vec::with_capacity(32);

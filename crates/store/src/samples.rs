@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use model::{
-    AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Id, IdempotencyKey, Kind, Message, Origin,
-    Payload, PayloadForm, RecordChange, RecordKey, RecordKind, Seq, UserId, What,
+    AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Edit, Id, IdempotencyKey, Kind, Message, Origin,
+    Payload, PayloadForm, Position, Reaction, RecordChange, RecordKey, RecordKind, Removal, Seq, SeqRange, Span,
+    UserId, What,
 };
 use std::sync::Arc;
 
@@ -39,6 +40,34 @@ pub(crate) fn plain_message(id: u64, seq: u64, payload: impl Into<Bytes>) -> Mes
     }
 }
 
+/// One of each kind of change to messages that are there.
+fn alterations() -> Vec<What> {
+    let user = UserId::new(Origin::Pubnub, "eve", false).unwrap();
+    let range = |first, last| SeqRange { first: Seq(first), last: Seq(last) };
+    let removal = |by| Removal {
+        seqs: vec![range(1, 1), range(3, 70_000)],
+        span: Span { after: Id::from_raw(999), upto: Id::from_raw(1_003) },
+        ids: vec![Id::from_raw(1_000), Id::from_raw(1_003)],
+        by,
+    };
+    let reaction = Arc::new(Reaction {
+        message: Id::from_raw(1_000),
+        user: user.clone(),
+        kind: "reaction".into(),
+        value: "smile".into(),
+    });
+    let payload = Payload { form: PayloadForm::Json, bytes: Bytes::from_static(b"2") };
+    let (message, extras) = (Id::from_raw(1_000), Some(Bytes::from_static(b"e")));
+    vec![
+        What::Edited(Arc::new(Edit { message, seq: Seq(1), editor: Some(user.clone()), payload, extras })),
+        What::Deleted(Arc::new(removal(Some(user)))),
+        What::Expired(Arc::new(removal(None))),
+        What::Floored(Position { id: message, seq: Seq(1) }),
+        What::Reacted(reaction.clone()),
+        What::Unreacted { reaction: Id::from_raw(1_504), was: reaction },
+    ]
+}
+
 /// One of each kind of change, with channels of each kind of name, some of them twice.
 pub(crate) fn changes() -> Vec<Arc<Change>> {
     let app = AppId::new("demo").unwrap();
@@ -60,6 +89,15 @@ pub(crate) fn changes() -> Vec<Arc<Change>> {
             number: ChannelNumber(1 + at as u64 % 3),
             what: What::Published { message: Arc::new(message), key, first: at < 3 },
         })));
+    }
+    let room = Channel { app: app.clone(), name: ChannelName::named("room/ä").unwrap() };
+    for (at, what) in alterations().into_iter().enumerate() {
+        let (channel, number) = match at % 2 {
+            0 => (room.clone(), 1),
+            _ => (Channel { app: app.clone(), name: ChannelName::named("other").unwrap() }, 9),
+        };
+        let id = Id::from_raw(1_500 + at as u64);
+        changes.push(Arc::new(Change::Channel(ChannelChange { id, channel, number: ChannelNumber(number), what })));
     }
     for (at, value) in [Some(Bytes::from_static(b"value")), None].into_iter().enumerate() {
         changes.push(Arc::new(Change::Record(RecordChange {

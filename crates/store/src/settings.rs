@@ -24,6 +24,8 @@ pub struct Settings {
     pub feed_days: usize,
     /// Bytes of feed that are always kept; above them the feed may take [`FEED_SHARE`] of the blocks.
     pub feed_bytes_min: u64,
+    /// Weeks of the channels' change feeds that are kept, the newest among them: five are 28 days at least.
+    pub changes_weeks: usize,
 }
 
 impl Default for Settings {
@@ -38,10 +40,24 @@ impl Default for Settings {
             runs_wait: Duration::from_secs(10),
             feed_days: 7,
             feed_bytes_min: 64 << 20,
+            changes_weeks: 5,
         }
     }
 }
 
+/// Channels of which a snapshot's facts are kept in memory.
+pub(crate) const FACTS_CACHED: usize = 65_536;
+/// Edits of one message that a page passes over one by one before it seeks.
+pub(crate) const EDITS_PASSED: usize = 32;
+/// The longest that one sweep keeps a flush waiting.
+pub(crate) const SWEEP_AT_MOST: Duration = Duration::from_secs(1);
+/// How often an erasure looks whether what it waits for has happened, and how long it waits at most.
+pub(crate) const ERASE_POLL: Duration = Duration::from_millis(5);
+pub(crate) const ERASE_WAIT: Duration = Duration::from_secs(60);
+/// Settled entries of the index of due times that one flush takes from a channel.
+pub(crate) const DUE_SETTLED: usize = 50_000;
+/// A page jumps over removed messages when at least so many lie side by side.
+pub(crate) const JUMP_FROM: u64 = 256;
 /// The feed may take one part in this many of the bytes written as blocks.
 pub(crate) const FEED_SHARE: u64 = 20;
 /// Messages in a full block; no block spans a multiple of it.

@@ -20,6 +20,7 @@ pub(crate) struct Stats {
     pub written_bytes: AtomicU64,
     pub blocks_written: AtomicU64,
     pub blocks_merged: AtomicU64,
+    pub blocks_swept: AtomicU64,
 }
 
 impl Stats {
@@ -79,6 +80,8 @@ pub struct StoreStatus {
     pub blocks_written: u64,
     /// Blocks read back and replaced by larger ones.
     pub blocks_merged: u64,
+    /// Blocks written anew without messages that went.
+    pub blocks_swept: u64,
     /// Bytes of the table on its device.
     pub table_bytes: u64,
     /// The greatest number of unmerged runs in any space of the table.
@@ -104,6 +107,7 @@ impl Stats {
             written_bytes: load(&self.written_bytes),
             blocks_written: load(&self.blocks_written),
             blocks_merged: load(&self.blocks_merged),
+            blocks_swept: load(&self.blocks_swept),
             ..StoreStatus::default()
         }
     }

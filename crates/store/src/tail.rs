@@ -3,7 +3,8 @@
 //! only points into them.
 
 use crate::{
-    codec::{self, Entry},
+    altered::{Alterations, Shown},
+    codec::{self, Altered, Entry},
     device::LogRecord,
     keys,
     wire::{Malformed, Parsed},
@@ -63,11 +64,28 @@ pub(crate) struct Tail {
     channels: Vec<RwLock<HashMap<u64, Places, RandomState>>>,
     names: RwLock<NewNames>,
     keyed: RwLock<HashMap<KeyedAt, Place, RandomState>>,
-    expiring: RwLock<HashMap<u64, Vec<Place>, RandomState>>,
     records: RwLock<BTreeMap<Box<[u8]>, Vec<Place>>>,
+    altered: RwLock<HashMap<u64, Box<Alterations>, RandomState>>,
+    due: RwLock<DueEntries>,
     resident: AtomicUsize,
     log_bytes: AtomicUsize,
     changes: AtomicUsize,
+}
+
+/// The messages that can expire: their batches and ids, by channel and by time.
+#[derive(Default)]
+struct DueEntries {
+    by_channel: BTreeMap<(u64, Id, Seq), (u32, Id)>,
+    by_time: BTreeMap<(Id, u64, Seq), (u32, Id)>,
+}
+
+/// A message that can expire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct DueEntry {
+    pub due: Id,
+    pub number: u64,
+    pub seq: Seq,
+    pub id: Id,
 }
 
 /// Day, channel, hash of the key.
@@ -96,8 +114,9 @@ impl Tail {
                 collided: Vec::new(),
             }),
             keyed: RwLock::default(),
-            expiring: RwLock::default(),
             records: RwLock::default(),
+            altered: RwLock::default(),
+            due: RwLock::default(),
             resident: AtomicUsize::new(0),
             log_bytes: AtomicUsize::new(0),
             changes: AtomicUsize::new(0),
@@ -150,6 +169,7 @@ impl Tail {
             grown += match entry {
                 Entry::Published(published) => self.add_published(&published, place, &body),
                 Entry::Record(record) => self.add_record(&body[record.key], place),
+                Entry::Altered(altered) => self.add_altered(&altered, place, &body),
             };
         }
         self.resident.fetch_add(grown, Relaxed);
@@ -167,11 +187,29 @@ impl Tail {
             write(&self.keyed).insert(at, place);
             grown += slot_bytes(size_of::<(KeyedAt, Place)>());
         }
-        if published.expires_at.is_some() {
-            write(&self.expiring).entry(number).or_default().push(place);
-            grown += slot_bytes(size_of::<Place>());
+        if let Some(due) = published.expires_at {
+            let mut entries = write(&self.due);
+            let value = (place.batch, published.id);
+            entries.by_channel.insert((number, due, published.seq), value);
+            entries.by_time.insert((due, number, published.seq), value);
+            grown += 2 * slot_bytes(size_of::<DueEntry>());
         }
         grown + self.add_place(number, place)
+    }
+
+    fn add_altered(&self, altered: &Altered, place: Place, body: &Bytes) -> usize {
+        let number = altered.number;
+        let mut grown = 0;
+        let mut channels = write(&self.altered);
+        let there = channels.len();
+        let alterations = channels.entry(number).or_default();
+        grown += alterations.add(altered, place);
+        if channels.len() > there {
+            grown += size_of::<Alterations>() + slot_bytes(size_of::<(u64, Box<Alterations>)>());
+            // The first stored change of a channel may be of this kind: nothing in it says so.
+            grown += write(&self.names).add(&body[altered.channel.clone()], number);
+        }
+        grown
     }
 
     fn add_place(&self, number: u64, place: Place) -> usize {
@@ -226,7 +264,8 @@ impl Places {
 impl NewNames {
     fn add(&mut self, name: &[u8], number: u64) -> usize {
         let hash = self.hasher.hash_one(name);
-        if *self.numbers.entry(hash).or_insert(number) != number {
+        let known = *self.numbers.entry(hash).or_insert(number);
+        if known != number && !self.collided.contains(&(hash, number)) {
             self.collided.push((hash, number));
         }
         slot_bytes(size_of::<(u64, u64)>())
@@ -258,6 +297,8 @@ pub(crate) struct Found {
 pub(crate) struct Ends {
     pub first: (Id, Seq),
     pub last: (Id, Seq),
+    /// The oldest one is the first change that its channel ever stored.
+    pub is_new: bool,
 }
 
 impl<'a> Part<'a> {
@@ -291,6 +332,15 @@ impl<'a> Part<'a> {
         self.tail.after
     }
 
+    /// The newest id that was stored up to the part's end.
+    pub fn last_id(&self) -> Id {
+        let batches = read(&self.tail.batches);
+        match self.count.min(batches.len()) {
+            0 => self.tail.after,
+            count => batches[count - 1].upto,
+        }
+    }
+
     /// Calls `f` with the visible places of a channel, if there are any.
     fn with_places<R>(&self, number: u64, f: impl FnOnce(&[Place], &[TailBatch]) -> Parsed<R>) -> Parsed<Option<R>> {
         let channels = read(self.tail.shard(number));
@@ -313,11 +363,9 @@ impl<'a> Part<'a> {
     /// The oldest and the newest message of a channel.
     pub fn ends(&self, number: u64) -> Parsed<Option<Ends>> {
         self.with_places(number, |places, batches| {
-            let end = |place: &Place| -> Parsed<(Id, Seq)> {
-                let published = published(*place, batches)?;
-                Ok((published.id, published.seq))
-            };
-            Ok(Ends { first: end(&places[0])?, last: end(&places[places.len() - 1])? })
+            let first = published(places[0], batches)?;
+            let last = published(places[places.len() - 1], batches)?;
+            Ok(Ends { first: (first.id, first.seq), last: (last.id, last.seq), is_new: first.first })
         })
     }
 
@@ -366,24 +414,83 @@ impl<'a> Part<'a> {
         Ok(found.unwrap_or_default())
     }
 
-    /// The messages of a channel that can expire, oldest first.
-    pub fn expiring(&self, number: u64) -> Parsed<Vec<codec::Published>> {
-        let expiring = read(&self.tail.expiring);
-        let Some(places) = expiring.get(&number) else { return Ok(Vec::new()) };
-        let batches = read(&self.tail.batches);
-        self.visible(places).iter().map(|place| published(*place, &batches)).collect()
+    /// The messages of a channel that are due at `now`, the earliest due first.
+    pub fn due_of(&self, number: u64, now: Id) -> Vec<DueEntry> {
+        let entries = read(&self.tail.due);
+        let due = entries.by_channel.range((number, Id::MIN, Seq::NONE)..=(number, now, Seq(u64::MAX)));
+        let entry = |(&(number, due, seq), &(_, id)): (&(u64, Id, Seq), &(u32, Id))| DueEntry { due, number, seq, id };
+        due.filter(|(_, (batch, _))| (*batch as usize) < self.count).map(entry).collect()
+    }
+
+    /// Whether messages of a channel can expire.
+    pub fn can_expire(&self, number: u64) -> bool {
+        let entries = read(&self.tail.due);
+        let mut own = entries.by_channel.range((number, Id::MIN, Seq::NONE)..=(number, Id::MAX, Seq(u64::MAX)));
+        own.any(|(_, (batch, _))| (*batch as usize) < self.count)
+    }
+
+    /// The first message that is due after this entry, up to `now`.
+    pub fn next_due(&self, after: Option<DueEntry>, now: Id) -> Option<DueEntry> {
+        let entries = read(&self.tail.due);
+        let start = match after {
+            Some(entry) => std::ops::Bound::Excluded((entry.due, entry.number, entry.seq)),
+            None => std::ops::Bound::Unbounded,
+        };
+        let end = (now, u64::MAX, Seq(u64::MAX));
+        if after.is_some_and(|entry| (entry.due, entry.number, entry.seq) >= end) {
+            return None;
+        }
+        let mut due = entries.by_time.range((start, std::ops::Bound::Included(end)));
+        let (&(due, number, seq), &(_, id)) = due.find(|(_, (batch, _))| (*batch as usize) < self.count)?;
+        Some(DueEntry { due, number, seq, id })
+    }
+
+    /// Calls `f` with what happened to messages of a channel that were there already, if something did.
+    pub fn with_altered<R>(&self, number: u64, f: impl FnOnce(Shown<'_>) -> R) -> Option<R> {
+        let channels = read(&self.tail.altered);
+        let alterations = channels.get(&number)?;
+        Some(f(Shown { alterations, batches: self.count }))
+    }
+
+    /// What lies at a place, and the body that it lies in.
+    pub fn altered_at(&self, place: Place) -> Parsed<(Bytes, Altered)> {
+        let body = read(&self.tail.batches)[place.batch as usize].record.body.clone();
+        let altered = codec::altered_at(&body, place.offset as usize)?;
+        Ok((body, altered))
+    }
+
+    /// The numbers of the channels in which something was altered, in no order.
+    pub fn altered_numbers(&self) -> Vec<u64> {
+        let channels = read(&self.tail.altered);
+        let shown = |alterations: &Alterations| alterations.changes.first().is_some_and(|(_, at)| self.shows(*at));
+        channels.iter().filter(|(_, alterations)| shown(alterations)).map(|(number, _)| *number).collect()
+    }
+
+    /// Whether the part goes past a batch.
+    pub fn is_newer_than(&self, batch: u64) -> bool {
+        self.tail.first_batch + self.count as u64 > batch + 1
+    }
+
+    /// What names a channel that has something here.
+    pub fn name_of(&self, number: u64) -> Parsed<Option<Bytes>> {
+        let name = self.with_places(number, |places, batches| {
+            let body = &batches[places[0].batch as usize].record.body;
+            Ok(body.slice(published(places[0], batches)?.channel))
+        })?;
+        if name.is_some() {
+            return Ok(name);
+        }
+        let first = self.with_altered(number, |shown| shown.alterations.changes.first().copied()).flatten();
+        let Some((_, place)) = first.filter(|(_, place)| self.shows(*place)) else { return Ok(None) };
+        let (body, altered) = self.altered_at(place)?;
+        Ok(Some(body.slice(altered.channel)))
     }
 
     /// The number of a channel whose first stored change lies in this part, by what names it.
     pub fn number_of(&self, name: &[u8]) -> Parsed<Option<u64>> {
         let candidates = read(&self.tail.names).candidates(name);
         for number in candidates {
-            let same = self.with_places(number, |places, batches| {
-                let first = places[0];
-                let found = published(first, batches)?;
-                Ok(batches[first.batch as usize].record.body[found.channel] == *name)
-            })?;
-            if same == Some(true) {
+            if self.name_of(number)?.is_some_and(|found| found == *name) {
                 return Ok(Some(number));
             }
         }
@@ -398,11 +505,7 @@ impl<'a> Part<'a> {
         };
         let mut found = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let name = self.with_places(number, |places, batches| {
-                let body = &batches[places[0].batch as usize].record.body;
-                Ok(body.slice(published(places[0], batches)?.channel))
-            })?;
-            found.extend(name.map(|name| (name, number)));
+            found.extend(self.name_of(number)?.map(|name| (name, number)));
         }
         Ok(found)
     }
@@ -443,7 +546,7 @@ impl<'a> Part<'a> {
             Entry::Record(record) => {
                 Ok(RecordFound { version: record.id, value: record.value.map(|range| body.slice(range)) })
             }
-            Entry::Published(_) => Err(Malformed("change: a message where a record was expected")),
+            Entry::Published(_) | Entry::Altered(_) => Err(Malformed("change: of another kind than a record")),
         }
     }
 

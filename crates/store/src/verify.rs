@@ -5,8 +5,9 @@ use crate::{
     block::Block,
     content::Content,
     device::{BLOCK_SPACES, Space},
+    facts::Facts,
     keys::{self, BlockKey},
-    rows::{self, ChannelRow, ExpiringRow},
+    rows::{self, ChannelRow},
     view::View,
 };
 use bytes::Bytes;
@@ -50,14 +51,15 @@ pub(crate) fn verify(view: &View, shard: ShardId, progress: &mut dyn FnMut(Progr
         verifier.blocks(part, &mut channels)?;
     }
     verifier.heads(&channels)?;
+    verifier.altered(&channels)?;
     verifier.feed()?;
     verifier.records()?;
     (verifier.progress)(verifier.done);
     Ok(verifier.findings)
 }
 
-struct Verifier<'a> {
-    view: &'a View,
+pub(crate) struct Verifier<'a> {
+    pub view: &'a View,
     shard: ShardId,
     progress: &'a mut dyn FnMut(Progress),
     done: Progress,
@@ -66,27 +68,29 @@ struct Verifier<'a> {
 
 /// What is known of a channel by its number.
 #[derive(Clone, Copy, Default)]
-struct Known {
+pub(crate) struct Known {
     /// What its row says.
     row: Option<Position>,
     /// Whether the row was written by a flush that is not finished.
     is_ahead: bool,
     /// The newest message that was found in its blocks.
     last: Position,
-    expiring: Option<ExpiringRow>,
+    pub facts: Facts,
+    floor: Position,
+    has_blocks: bool,
 }
 
-type Channels = HashMap<u64, Known>;
+pub(crate) type Channels = HashMap<u64, Known>;
 
 impl Verifier<'_> {
-    fn find(&mut self, place: impl fmt::Display, what: impl fmt::Display) {
+    pub fn find(&mut self, place: impl fmt::Display, what: impl fmt::Display) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding { place: place.to_string(), what: what.to_string() });
         }
     }
 
     /// Visits the rows of a range; the visitor gets the verifier back to tell what it found.
-    fn each_row(
+    pub fn each_row(
         &mut self,
         space: Space,
         range: Range<Bytes>,
@@ -124,14 +128,16 @@ impl Verifier<'_> {
                 }
             }
         })?;
-        let numbers: Vec<u64> = channels.keys().copied().collect();
-        for number in numbers {
-            let key = keys::expiring_row(number);
+        for (number, known) in &mut channels {
+            let key = keys::facts_row(*number);
             let Some(value) = self.view.get(Space::Channels, &key)? else { continue };
-            match ExpiringRow::decode(&key, &value) {
-                Ok(row) => channels.entry(number).or_default().expiring = Some(row),
-                Err(malformed) => self.find(format!("channels, expiries of channel {number}"), malformed),
+            match Facts::decode(&key, &value) {
+                Ok(facts) => known.facts = facts,
+                Err(malformed) => self.find(format!("channels, facts of channel {number}"), malformed),
             }
+        }
+        for (number, known) in &mut channels {
+            known.floor = self.view.place_of(*number, self.view.known(*number)?).floor;
         }
         Ok(channels)
     }
@@ -160,24 +166,27 @@ impl Verifier<'_> {
     fn block(&mut self, place: &str, block: &Block, channels: &mut Channels) {
         let known = channels.entry(block.key.channel).or_default();
         let before = known.last;
+        let is_first = !std::mem::replace(&mut known.has_blocks, true);
+        let (facts, floor) = (known.facts, known.floor);
         known.last = Position { id: block.last().0, seq: block.last().1 };
-        let expiring = known.expiring;
         self.done.messages += block.len() as u64;
         if block.ids[0] <= before.id {
             self.find(place, format!("its first id does not follow {}", before.id));
         }
-        if block.seq(0) != before.seq.next() || block.last().1.0 - block.seq(0).0 + 1 != block.len() as u64 {
+        let follows = match is_first {
+            true => block.seq(0) <= floor.seq.next() && (facts.swept.seq > Seq::NONE || block.seq(0) == Seq(1)),
+            false => block.seq(0) == before.seq.next(),
+        };
+        if !follows || block.last().1.0 - block.seq(0).0 + 1 != block.len() as u64 {
             self.find(place, format!("its seqs do not go on after {}", before.seq));
-        }
-        let is_told = |seq: Seq| expiring.is_some_and(|told| told.first <= seq && seq <= told.last);
-        if !block.expiries.iter().all(|(index, _)| is_told(block.seq(*index))) {
-            self.find(place, "messages can expire of which the channel says nothing");
         }
         match block.contents() {
             Err(malformed) => self.find(place, malformed),
             Ok(contents) => {
                 for index in 0..block.len() {
-                    if let Err(malformed) = Content::parse(&contents[block.content(index)]) {
+                    if block.content(index).is_empty() {
+                        self.blank(place, block.key.channel, block.seq(index), floor);
+                    } else if let Err(malformed) = Content::parse(&contents[block.content(index)]) {
                         self.find(format!("{place}, seq {}", block.seq(index)), malformed);
                     }
                 }
@@ -191,7 +200,11 @@ impl Verifier<'_> {
             let place = format!("channel {number}");
             match known.row {
                 None => self.find(&place, "it has blocks and no row"),
-                Some(row) if row != known.last && !(known.is_ahead && row.seq > known.last.seq) => {
+                Some(row)
+                    if row != known.last
+                        && !(known.is_ahead && row.seq > known.last.seq)
+                        && !(!known.has_blocks && row.seq <= known.facts.swept.seq) =>
+                {
                     self.find(&place, format!("its row ends at {row:?}, its blocks at {:?}", known.last));
                 }
                 Some(_) => {}
@@ -202,7 +215,11 @@ impl Verifier<'_> {
         for part in view.parts() {
             for number in part.numbers() {
                 let Some(ends) = part.ends(number)? else { continue };
-                let stored = channels.get(&number).map(|known| (known.last.id, known.last.seq)).unwrap_or_default();
+                let stored = channels.get(&number).map(|known| match known.has_blocks {
+                    true => (known.last.id, known.last.seq),
+                    false => (known.facts.swept.id, known.facts.swept.seq),
+                });
+                let stored = stored.unwrap_or_default();
                 let (id, seq) = lasts.insert(number, ends.last).unwrap_or(stored);
                 if ends.first.0 <= id || ends.first.1 != seq.next() {
                     self.find(format!("channel {number}"), format!("its tail does not go on after seq {seq}"));

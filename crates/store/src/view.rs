@@ -3,6 +3,7 @@
 
 use crate::{
     device::{Rows, Snapshot, Space},
+    facts::FactCache,
     meta::Mark,
     tail::{Part, Tail},
 };
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use model::{Id, Result};
 use std::{
     ops::Range,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,8 @@ pub(crate) struct View {
     pub active_upto: u64,
     pub frozen: Option<Frozen>,
     pub snapshot: Arc<dyn Snapshot>,
+    /// What was read of the snapshot about channels.
+    pub facts: Arc<FactCache>,
     /// Blocks that were written by a flush above this batch are not to be seen: the tails have their messages.
     pub checkpoint: u64,
     /// Whether it was decided what is there; before that nothing is answered.
@@ -30,6 +33,9 @@ pub(crate) struct View {
     /// Where the feed in the table begins, and its days there.
     pub feed_starts_after: Id,
     pub feed_days: Arc<[u32]>,
+    /// Where the change feeds of channels begin in the table, and their weeks there.
+    pub changes_start_after: Id,
+    pub changes_weeks: Arc<[u32]>,
 }
 
 /// A tail that takes no more batches and is being flushed.
@@ -65,6 +71,8 @@ pub(crate) struct Views {
     current: ArcSwap<View>,
     state: Mutex<FlushState>,
     changed: Condvar,
+    /// Snapshots that were replaced and may still be read.
+    older: Mutex<Vec<Weak<dyn Snapshot>>>,
 }
 
 /// What committer and flush tell each other.
@@ -78,7 +86,12 @@ pub(crate) struct FlushState {
 
 impl Views {
     pub fn new(view: View) -> Views {
-        Views { current: ArcSwap::from_pointee(view), state: Mutex::default(), changed: Condvar::new() }
+        Views {
+            current: ArcSwap::from_pointee(view),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            older: Mutex::default(),
+        }
     }
 
     /// The newest view.
@@ -91,13 +104,25 @@ impl Views {
         let state = self.lock();
         let mut view = View::clone(&self.current.load());
         let was_frozen = view.frozen.is_some();
+        let before = Arc::downgrade(&view.snapshot);
         change(&mut view);
+        if !before.ptr_eq(&Arc::downgrade(&view.snapshot)) {
+            let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+            older.retain(|snapshot| snapshot.strong_count() > 0);
+            older.push(before);
+        }
         let is_frozen = view.frozen.is_some();
         self.current.store(Arc::new(view));
         drop(state);
         if was_frozen != is_frozen {
             self.changed.notify_all();
         }
+    }
+
+    /// Whether somebody still reads from a snapshot that was replaced.
+    pub fn has_older_snapshots(&self) -> bool {
+        let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.iter().any(|snapshot| snapshot.strong_count() > 0)
     }
 
     pub fn lock(&self) -> MutexGuard<'_, FlushState> {

@@ -1,7 +1,7 @@
 //! Walking through the messages of a channel, in either direction, over tails and blocks; and seeking in it by id and by
 //! seq. Everything here costs what the walk visits, never what the channel holds.
 
-use crate::{block::Block, keys, tail::Found, view::View};
+use crate::{block::Block, facts::Place, keys, tail::Found, view::View};
 use bytes::Bytes;
 use model::{Error, Id, Result, Seq};
 use std::ops::{ControlFlow, Range};
@@ -42,7 +42,7 @@ pub(crate) enum Meet {
 /// Who walks.
 pub(crate) trait Visitor {
     /// The next message is this one.
-    fn meet(&mut self, slot: Slot) -> Meet;
+    fn meet(&mut self, slot: Slot) -> Result<Meet>;
 
     /// Its content is `bytes[content]`.
     fn take(&mut self, slot: Slot, bytes: &Bytes, content: Range<usize>) -> Result<ControlFlow<()>>;
@@ -69,7 +69,8 @@ const SEARCH_STEPS: usize = 160;
 
 impl View {
     /// From the newest message of the reach back. Enters the table only if `disk`.
-    pub fn walk_back(&self, number: u64, reach: Reach, disk: bool, visitor: &mut dyn Visitor) -> Result<Walked> {
+    pub fn walk_back(&self, place: &Place, reach: Reach, disk: bool, visitor: &mut dyn Visitor) -> Result<Walked> {
+        let number = place.number;
         let mut upto = reach.upto;
         for part in self.parts().rev() {
             loop {
@@ -89,7 +90,7 @@ impl View {
         if !disk {
             return Ok(Walked::OnDisk);
         }
-        for row in self.rows(keys::blocks_of(number), keys::blocks_between(number, Id::MIN, upto), true) {
+        for row in self.rows(keys::blocks_of(number), place.blocks_upto(upto), true) {
             let Some(block) = self.visible(row?)? else { continue };
             let end = block.position_after(upto);
             if visit_block(&block, (0..end).rev(), reach, visitor)?.is_break() {
@@ -100,12 +101,13 @@ impl View {
     }
 
     /// From the oldest message of the reach on. Enters the table only if `disk`.
-    pub fn walk_on(&self, number: u64, reach: Reach, disk: bool, visitor: &mut dyn Visitor) -> Result<Walked> {
+    pub fn walk_on(&self, place: &Place, reach: Reach, disk: bool, visitor: &mut dyn Visitor) -> Result<Walked> {
+        let number = place.number;
         if !self.is_whole_in_tails(number, reach)? {
             if !disk {
                 return Ok(Walked::OnDisk);
             }
-            if self.walk_on_blocks(number, reach, visitor)?.is_break() {
+            if self.walk_on_blocks(place, reach, visitor)?.is_break() {
                 return Ok(Walked::Done);
             }
         }
@@ -125,15 +127,16 @@ impl View {
         Ok(Walked::Done)
     }
 
-    fn walk_on_blocks(&self, number: u64, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
-        let mut first = self.block_at(number, reach.after)?;
+    fn walk_on_blocks(&self, place: &Place, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
+        let number = place.number;
+        let mut first = self.block_at(place, reach.after)?;
         if reach.above != Seq::NONE {
-            let Some(above) = self.block_with(number, reach.above.next())? else { return Ok(GO_ON) };
+            let Some(above) = self.block_with(place, reach.above.next())? else { return Ok(GO_ON) };
             if first.as_ref().is_none_or(|first| first.key.first < above.key.first) {
                 first = Some(above);
             }
         }
-        let mut after = Id::MIN;
+        let mut after = place.known.facts.swept.id;
         if let Some(block) = first {
             after = block.key.first;
             let mut start = block.position_after(reach.after);
@@ -182,8 +185,8 @@ impl View {
     }
 
     /// The newest block of a channel whose first id is at most `id`.
-    pub fn block_at(&self, number: u64, id: Id) -> Result<Option<Block>> {
-        for row in self.rows(keys::blocks_of(number), keys::blocks_between(number, Id::MIN, id), true) {
+    pub fn block_at(&self, place: &Place, id: Id) -> Result<Option<Block>> {
+        for row in self.rows(keys::blocks_of(place.number), place.blocks_upto(id), true) {
             if let Some(block) = self.visible(row?)? {
                 return Ok(Some(block));
             }
@@ -193,12 +196,13 @@ impl View {
 
     /// The oldest block of a channel whose last seq is at least `seq`: by interpolation between what is known of both
     /// ends, and by halves every second time.
-    pub fn block_with(&self, number: u64, seq: Seq) -> Result<Option<Block>> {
-        let Some(newest) = self.block_at(number, Id::MAX)? else { return Ok(None) };
+    pub fn block_with(&self, place: &Place, seq: Seq) -> Result<Option<Block>> {
+        let Some(newest) = self.block_at(place, Id::MAX)? else { return Ok(None) };
         if newest.last().1 < seq {
             return Ok(None);
         }
-        let (mut low, mut low_seq) = (0u64, 0u64);
+        let swept = place.known.facts.swept;
+        let (mut low, mut low_seq) = (swept.id.raw(), swept.seq.0);
         let mut best = newest;
         for step in 0..SEARCH_STEPS {
             let (high, high_seq) = (best.key.first.raw(), best.seq(0).0);
@@ -206,12 +210,12 @@ impl View {
                 return Ok(Some(best));
             }
             let part = match step % 2 {
-                0 => seq.0.saturating_sub(low_seq) as f64 / (high_seq - low_seq).max(1) as f64,
+                0 => seq.0.saturating_sub(low_seq) as f64 / high_seq.saturating_sub(low_seq).max(1) as f64,
                 _ => 0.5,
             };
             let guess = low + ((high - low) as f64 * part.clamp(0.0, 1.0)) as u64;
             let guess = guess.clamp(low, high - 1);
-            match self.block_at(number, Id::from_raw(guess))? {
+            match self.block_at(place, Id::from_raw(guess))? {
                 Some(block) if block.last().1 >= seq => best = block,
                 found => {
                     low_seq = found.map_or(low_seq, |block| block.last().1.0);
@@ -219,11 +223,27 @@ impl View {
                 }
             }
         }
-        Err(Error::internal(format!("the blocks of channel {number} are not in order")))
+        Err(Error::internal(format!("the blocks of channel {} are not in order", place.number)))
     }
 
-    /// The seq of the newest message of a channel whose id is at most `id`; none if there is none.
-    pub fn seq_at(&self, number: u64, id: Id) -> Result<Seq> {
+    /// The id of the message with this seq, if it is in the tails or in a block.
+    pub fn id_with(&self, place: &Place, seq: Seq) -> Result<Option<Id>> {
+        for part in self.parts().rev() {
+            if let Some(id) = part.id_of(place.number, seq)? {
+                return Ok(Some(id));
+            }
+        }
+        let Some(block) = self.block_with(place, seq)? else { return Ok(None) };
+        let index = (0..block.len()).find(|index| block.seq(*index) == seq);
+        Ok(index.map(|index| block.ids[index]))
+    }
+
+    /// The seq of the newest message of a channel whose id is at most `id`; that of the floor if there is none above.
+    pub fn seq_at(&self, place: &Place, id: Id) -> Result<Seq> {
+        let number = place.number;
+        if id <= place.floor.id {
+            return Ok(place.floor.seq);
+        }
         for part in self.parts().rev() {
             if let Some(seq) = part.seq_at(number, id)? {
                 return Ok(seq);
@@ -231,20 +251,33 @@ impl View {
         }
         let first = self.first_in_tails(number)?;
         if id == Id::MIN || first.is_some_and(|(_, seq)| seq == Seq(1)) {
-            return Ok(Seq::NONE);
+            return Ok(place.floor.seq);
         }
-        let block = self.block_at(number, id)?;
-        Ok(block.map_or(Seq::NONE, |block| block.seq(block.position_after(id).saturating_sub(1))))
+        let block = self.block_at(place, id)?;
+        let seq = block.map_or(Seq::NONE, |block| block.seq(block.position_after(id).saturating_sub(1)));
+        Ok(seq.max(place.floor.seq))
+    }
+}
+
+impl Found {
+    pub fn slot(&self) -> Slot {
+        Slot { id: self.published.id, seq: self.published.seq, expires_at: self.published.expires_at }
+    }
+}
+
+impl Block {
+    pub fn slot(&self, index: usize) -> Slot {
+        Slot { id: self.ids[index], seq: self.seq(index), expires_at: self.expires_at(index) }
     }
 }
 
 fn visit_found(found: &Found, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
     let published = &found.published;
-    let slot = Slot { id: published.id, seq: published.seq, expires_at: published.expires_at };
+    let slot = found.slot();
     if !reach.contains(slot) {
         return Ok(STOP);
     }
-    match visitor.meet(slot) {
+    match visitor.meet(slot)? {
         Meet::Skip => Ok(GO_ON),
         Meet::Stop => Ok(STOP),
         Meet::Take => visitor.take(slot, &found.body, published.content.clone()),
@@ -254,11 +287,11 @@ fn visit_found(found: &Found, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
 fn visit_block(block: &Block, indexes: impl Iterator<Item = usize>, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
     let mut contents = None;
     for index in indexes {
-        let slot = Slot { id: block.ids[index], seq: block.seq(index), expires_at: block.expires_at(index) };
+        let slot = block.slot(index);
         if !reach.contains(slot) {
             return Ok(STOP);
         }
-        match visitor.meet(slot) {
+        match visitor.meet(slot)? {
             Meet::Skip => continue,
             Meet::Stop => return Ok(STOP),
             Meet::Take => {}

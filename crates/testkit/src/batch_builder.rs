@@ -3,8 +3,8 @@
 use crate::Fields;
 use bytes::Bytes;
 use model::{
-    Batch, Change, Channel, ChannelChange, ChannelNumber, Id, Kind, Message, Payload, PayloadForm, RecordChange,
-    RecordKey, Seq, Settled, ShardId, TICKS_PER_SECOND, What,
+    Batch, Change, Channel, ChannelChange, ChannelNumber, Edit, Id, Kind, Message, Payload, PayloadForm, Position,
+    Reaction, RecordChange, RecordKey, Removal, Seq, Settled, ShardId, TICKS_PER_SECOND, What,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -100,12 +100,64 @@ impl BatchBuilder {
         message
     }
 
+    /// Replaces the content of a message by this text, without extras; answers the edit's id.
+    pub fn edit(&mut self, channel: &Channel, message: &Message, text: &str) -> Id {
+        let payload = Payload { form: PayloadForm::Text, bytes: Bytes::copy_from_slice(text.as_bytes()) };
+        self.edit_with(
+            channel,
+            Edit { message: message.id, seq: message.seq, editor: message.author.clone(), payload, extras: None },
+        )
+    }
+
+    /// Adds an edit; answers its id.
+    pub fn edit_with(&mut self, channel: &Channel, edit: Edit) -> Id {
+        self.happen(channel, What::Edited(Arc::new(edit)))
+    }
+
+    /// Deletes messages that are there (see [`crate::removal_of`]); answers the change's id.
+    pub fn delete(&mut self, channel: &Channel, removal: Removal) -> Id {
+        self.happen(channel, What::Deleted(Arc::new(removal)))
+    }
+
+    /// Expires messages that are there and due; answers the change's id.
+    pub fn expire(&mut self, channel: &Channel, removal: Removal) -> Id {
+        self.happen(channel, What::Expired(Arc::new(removal)))
+    }
+
+    /// Takes everything at or below this message; answers the change's id.
+    pub fn floor(&mut self, channel: &Channel, floor: Position) -> Id {
+        self.happen(channel, What::Floored(floor))
+    }
+
+    /// Adds a reaction that does not stand yet; answers its id.
+    pub fn react(&mut self, channel: &Channel, reaction: &Reaction) -> Id {
+        self.happen(channel, What::Reacted(Arc::new(reaction.clone())))
+    }
+
+    /// Takes a reaction back; answers the change's id.
+    pub fn unreact(&mut self, channel: &Channel, id: Id, was: &Reaction) -> Id {
+        self.happen(channel, What::Unreacted { reaction: id, was: Arc::new(was.clone()) })
+    }
+
+    /// Adds a change of a channel in which something was published.
+    fn happen(&mut self, channel: &Channel, what: What) -> Id {
+        let id = self.draw_id();
+        let number = self.channels.get(channel).map_or(ChannelNumber::NONE, |(number, _)| *number);
+        self.changes.push(Arc::new(Change::Channel(ChannelChange { id, channel: channel.clone(), number, what })));
+        id
+    }
+
     /// Sets a record, or deletes it; answers its new version.
     pub fn set(&mut self, key: &RecordKey, value: Option<&[u8]>) -> Id {
         let id = self.draw_id();
         let value = value.map(Bytes::copy_from_slice);
         self.changes.push(Arc::new(Change::Record(RecordChange { id, key: key.clone(), value })));
         id
+    }
+
+    /// What was added since the last batch.
+    pub(crate) fn pending(&self) -> &[Arc<Change>] {
+        &self.changes
     }
 
     /// Closes the batch of everything added since the last one.

@@ -26,6 +26,7 @@ struct Plan {
     reads_to_fail: u32,
     nothing_in_memory: bool,
     feed_starts_after: Id,
+    changes_start_after: Id,
     recent_after: Id,
 }
 
@@ -83,6 +84,11 @@ impl Faults {
         self.plan().feed_starts_after = upto;
     }
 
+    /// The change feeds of all channels have lost everything up to and with this id, as after their retention.
+    pub fn forget_changes(&self, upto: Id) {
+        self.plan().changes_start_after = upto;
+    }
+
     /// `recent` holds only what comes after this id, as after a restart behind a checkpoint.
     pub fn forget_recent(&self, upto: Id) {
         self.plan().recent_after = upto;
@@ -118,6 +124,10 @@ impl Faults {
 
     pub(crate) fn feed_starts_after(&self) -> Id {
         self.plan().feed_starts_after
+    }
+
+    pub(crate) fn changes_start_after(&self) -> Id {
+        self.plan().changes_start_after
     }
 
     pub(crate) fn recent_after(&self) -> Id {

@@ -1,27 +1,87 @@
 //! Judges answers of a store by the list of everything that was stored. A store is free where its budget of work
 //! ends; it is not free in what it then says about itself. Each judge tells the first promise that is broken, in words.
 
+use crate::ChannelState;
 use model::{
-    Change, FeedItem, FeedPage, Head, Id, Message, Order, Page, Position, RemovedCount, Span, TICKS_PER_SECOND, Window,
-    limits,
+    Change, ChangesPage, Channel, Due, FeedItem, FeedPage, Id, Message, Order, Page, RemovedCount, Span,
+    TICKS_PER_SECOND, Window, limits,
 };
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::Arc,
+};
 
 /// What is said about an answer.
 pub type Verdict = Result<(), String>;
 
-/// Judges the answer to `window`; `all` is everything that the channel ever stored, by growing id.
+/// Judges the answer to `window` in a channel in which `all` was published, by growing id, and nothing else happened.
 pub fn page(page: &Page, window: &Window, all: &[Arc<Message>]) -> Verdict {
+    page_of(page, window, &ChannelState::of(all))
+}
+
+/// Judges the answer to `window` in a channel that has been through this.
+pub fn page_of(page: &Page, window: &Window, state: &ChannelState) -> Verdict {
     check_cover(page, window)?;
-    check_content(page, window, all)?;
-    check_budget(page, window, all)?;
-    check_head(page, all)
+    check_content(page, window, state)?;
+    check_budget(page, window, state)?;
+    same("head", &page.head, &state.head().last)?;
+    same("floor", &page.floor, &state.head().floor)
+}
+
+/// Judges part of a channel's change feed, asked for from `after` on; `newest` is the id of the newest stored change of
+/// the shard. A store may have dropped old days, never the day of that change.
+pub fn changes(page: &ChangesPage, after: Id, limit: u32, state: &ChannelState, newest: Id) -> Verdict {
+    let starts_after = page.starts_after;
+    let whole = state.told(Id::MIN).next().is_none_or(|first| starts_after < first.id());
+    holds(whole || day(starts_after) < day(newest), || format!("the feed starts after {starts_after:?}"))?;
+    let expected: Vec<_> = state.told(after.max(starts_after)).cloned().collect();
+    let count = page.changes.len();
+    holds(count <= limit as usize, || format!("{count} changes, {limit} were asked for"))?;
+    same("changes", &page.changes, &expected[..count.min(expected.len())].to_vec())?;
+    same("more", &page.more, &(count < expected.len()))?;
+    let examined = page.examined;
+    if page.more {
+        holds(limit == 0 || count > 0, || "more, and no step forward".into())?;
+        let last = page.changes.last().map_or(after, |last| last.id());
+        let honest = last <= examined && examined < expected[count].id();
+        return holds(honest, || format!("examined up to {examined:?}, last given {last:?}"));
+    }
+    let honest = examined >= after.max(state.newest()) && examined <= after.max(newest);
+    holds(honest, || format!("no more, examined up to {examined:?}; the newest is {newest:?}"))
+}
+
+/// Judges what is due at `now`; `states` are all channels of the shard. Of messages that are due at the same time any
+/// may be told first.
+pub fn due<'a>(
+    told: &[Due],
+    now: Id,
+    limit: u32,
+    states: impl IntoIterator<Item = (&'a Channel, &'a ChannelState)>,
+) -> Verdict {
+    let states: BTreeMap<_, _> = states.into_iter().collect();
+    let mut all: Vec<Id> = states.values().flat_map(|state| state.due(now).map(|(due, _)| due)).collect();
+    all.sort_unstable();
+    all.truncate(limit as usize);
+    let mut seen = BTreeSet::new();
+    let mut moments = Vec::new();
+    for Due { channel, messages } in told {
+        holds(seen.insert(channel) && !messages.is_empty(), || format!("{channel:?} twice or for nothing"))?;
+        let state = states.get(channel).ok_or_else(|| format!("{channel:?} is not of the shard"))?;
+        let grow = messages.windows(2).all(|pair| pair[0].seq < pair[1].seq);
+        holds(grow, || format!("{messages:?} do not grow by seq"))?;
+        for at in messages {
+            let due = state.due(now).find(|(_, position)| position == at);
+            moments.push(due.ok_or_else(|| format!("{at:?} of {channel:?} is not due, or not there"))?.0);
+        }
+    }
+    moments.sort_unstable();
+    same("the moments of what is due", &moments, &all)
 }
 
 /// Judges part of the feed; `all` is everything that the shard ever stored, by growing id. A store may have dropped old
 /// days of its feed, never the day of the newest change.
 pub fn feed(page: &FeedPage, span: Span, limit: u32, all: &[FeedItem]) -> Verdict {
-    let day = |id: Id| id.ticks() / (86_400 * TICKS_PER_SECOND);
     let newest = all.last().map_or(Id::MAX, |last| last.id);
     let whole = all.first().is_none_or(|first| page.starts_after < first.id);
     holds(whole || day(page.starts_after) < day(newest), || format!("the feed starts after {:?}", page.starts_after))?;
@@ -60,24 +120,19 @@ fn check_cover(page: &Page, window: &Window) -> Verdict {
     holds(covered.after >= span.after && covered.upto <= span.upto, || format!("{covered:?} leaves {span:?}"))
 }
 
-fn check_content(page: &Page, window: &Window, all: &[Arc<Message>]) -> Verdict {
-    let in_sight = |span: Span| all.iter().filter(move |m| span.contains(m.id) && m.seq > window.above);
-    let fitting = in_sight(page.covered).filter(|message| {
-        message.expires_at.is_none_or(|due| due > window.now)
-            && (window.author.is_none() || window.author == message.author)
-            && (window.custom_type.is_none() || window.custom_type == message.custom_type)
-    });
-    let expected: Vec<Id> = fitting.clone().map(|message| message.id).collect();
+fn check_content(page: &Page, window: &Window, state: &ChannelState) -> Verdict {
+    let covered = Window { span: page.covered, ..window.clone() };
+    let expected: Vec<Id> = state.fitting(&covered).map(|message| message.id).collect();
     let got: Vec<Id> = page.messages.iter().map(|message| message.id).collect();
     same("the ids of the page", &got, &expected)?;
-    holds(page.messages.iter().eq(fitting), || "a message is not as it was stored".into())?;
-    let expired = in_sight(page.covered).filter(|m| m.expires_at.is_some_and(|due| due <= window.now)).count() as u64;
-    same("removed", &page.removed, &RemovedCount { deleted: 0, expired })?;
+    let differs = page.messages.iter().zip(state.fitting(&covered)).find(|(got, expected)| got != expected);
+    holds(differs.is_none(), || format!("a message is not as it is: {differs:?}"))?;
+    same("removed", &page.removed, &state.removed(page.covered, window.above, window.now))?;
     let next_expiry = page.messages.iter().filter_map(|message| message.expires_at).min();
     same("next_expiry", &page.next_expiry, &next_expiry)
 }
 
-fn check_budget(page: &Page, window: &Window, all: &[Arc<Message>]) -> Verdict {
+fn check_budget(page: &Page, window: &Window, state: &ChannelState) -> Verdict {
     let most = window.limit.min(limits::PAGE_MESSAGES) as usize;
     let count = page.messages.len();
     holds(count <= most, || format!("{count} messages, {most} were asked for"))?;
@@ -93,16 +148,15 @@ fn check_budget(page: &Page, window: &Window, all: &[Arc<Message>]) -> Verdict {
     let filtered = window.author.is_some() || window.custom_type.is_some() || page.removed != RemovedCount::default();
     let used_up = count == most || bytes(&page.messages) >= limits::PAGE_BYTES;
     holds(filtered || used_up, || format!("more, though {count} of {most} messages are no end of a budget"))?;
-    let examined = |m: &&Arc<Message>| page.covered.contains(m.id) && m.seq > window.above;
-    let left = |m: &&Arc<Message>| window.span.contains(m.id) && m.seq > window.above && !page.covered.contains(m.id);
-    holds(all.iter().any(|m| examined(&m)), || "more, though nothing was examined: the next page is the same".into())?;
-    holds(all.iter().any(|m| left(&m)), || "more, though nothing is left in the span".into())
+    let above = window.above.max(state.head().floor.seq);
+    let mut in_sight = state.messages().filter(|m| window.span.contains(m.id) && m.seq > above);
+    let examined = in_sight.clone().any(|m| page.covered.contains(m.id));
+    holds(examined, || "more, though nothing was examined: the next page is the same".into())?;
+    holds(in_sight.any(|m| !page.covered.contains(m.id)), || "more, though nothing is left in the span".into())
 }
 
-fn check_head(page: &Page, all: &[Arc<Message>]) -> Verdict {
-    let last = all.last().map(|last| Position { id: last.id, seq: last.seq }).unwrap_or_default();
-    same("head", &page.head, &last)?;
-    same("floor", &page.floor, &Head::default().floor)
+fn day(id: Id) -> u64 {
+    id.ticks() / (86_400 * TICKS_PER_SECOND)
 }
 
 fn same<T: PartialEq + Debug>(what: &str, got: &T, expected: &T) -> Verdict {

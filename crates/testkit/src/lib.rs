@@ -1,7 +1,9 @@
 //! What the tests of every crate stand on: the oracle of the store, devices in memory that fail on purpose, contract
 //! suites that every implementation must pass, and a clock that tests move.
 
+mod agree;
 mod batch_builder;
+mod channel_state;
 mod fanout;
 mod faults;
 mod fields;
@@ -18,6 +20,7 @@ pub mod table_suite;
 mod valid_batch;
 
 pub use batch_builder::{BatchBuilder, FIRST_TICK};
+pub use channel_state::{ChannelState, removal_of};
 pub use fanout::{Harm, LossyFanout, LossyNetwork};
 pub use faults::{Faults, Gate, Outcome};
 pub use fields::{Fields, app, channel, setting, user};

@@ -210,6 +210,10 @@ impl Log for MemoryLog {
         }
     }
 
+    fn is_scrubbed(&self) -> bool {
+        true
+    }
+
     fn live_bytes(&self) -> u64 {
         self.disk.lock().records.iter().map(padded_bytes).sum()
     }

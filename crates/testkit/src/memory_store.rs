@@ -1,20 +1,22 @@
 //! The oracle of [`model::Store`]: its contract in the plainest reading. Vectors and maps behind one mutex, every
-//! answer by filtering, not one line shared with the real store. It checks what the contract asks of the caller, too:
+//! answer by filtering ([`ChannelState`]), not one line shared with the real store. It checks what the contract asks of the caller, too:
 //! a batch that no sequencer may make is refused by name (`valid_batch`). How it fails on purpose is in [`crate::Faults`].
 
 use crate::{
+    channel_state::ChannelState,
     faults::{Faults, Outcome},
     valid_batch,
 };
 use model::{
-    AppId, ApplyError, Batch, Change, Channel, ChannelChange, ChannelEntry, ChannelName, ChannelNumber, Effort, Error,
-    FeedItem, FeedKind, FeedPage, Head, Id, IdempotencyKey, Keyed, Message, Order, Page, Position, Record,
-    RecordChange, RecordKey, RecordKind, RemovedCount, Result, Seq, Settled, ShardId, Span, Store, TICKS_PER_SECOND,
-    What, Window, limits,
+    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Effort,
+    Error, FeedItem, FeedKind, FeedPage, Head, Id, Keyed, Message, Order, Page, Position, Reaction, ReactionEntry,
+    Record, RecordChange, RecordKey, RecordKind, Removal, Result, Seq, Settled, ShardId, Span, Store, TICKS_PER_SECOND,
+    Target, Version, What, Window,
 };
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
@@ -30,8 +32,10 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Kept {
     shards: BTreeMap<ShardId, Shard>,
-    channels: BTreeMap<Channel, History>,
+    channels: BTreeMap<Channel, (ShardId, ChannelState)>,
     records: BTreeMap<RecordKey, Record>,
+    /// A channel in which nothing happened.
+    nowhere: ChannelState,
 }
 
 #[derive(Default)]
@@ -43,12 +47,6 @@ struct Shard {
     /// The batch whose outcome nobody knows, and whether it is in truth there.
     doubt: Option<(Batch, bool)>,
     changes: Vec<Arc<Change>>,
-}
-
-#[derive(Default)]
-struct History {
-    number: ChannelNumber,
-    messages: Vec<(Arc<Message>, Option<IdempotencyKey>)>,
 }
 
 impl MemoryStore {
@@ -68,9 +66,33 @@ impl MemoryStore {
         MemoryStore { kept: self.kept.clone(), faults: Faults::default() }
     }
 
-    /// Everything that a channel ever stored, by growing id, past every bound, filter and fault.
+    /// Everything that a channel ever stored, by growing id, past every removal, bound, filter and fault; edited messages
+    /// with their newest content.
     pub fn stored_messages(&self, channel: &Channel) -> Vec<Arc<Message>> {
-        self.kept().messages(channel).cloned().collect()
+        self.kept().state(channel).messages().cloned().collect()
+    }
+
+    /// What a channel has been through, past every fault.
+    pub fn state(&self, channel: &Channel) -> ChannelState {
+        self.kept().state(channel).clone()
+    }
+
+    /// What each channel of a shard has been through.
+    pub fn states(&self, shard: ShardId) -> Vec<(Channel, ChannelState)> {
+        let kept = self.kept();
+        let of_shard = kept.channels.iter().filter(|(_, (owner, _))| *owner == shard);
+        of_shard.map(|(channel, (_, state))| (channel.clone(), state.clone())).collect()
+    }
+
+    /// The id of the newest stored change of any shard.
+    pub fn newest(&self) -> Id {
+        self.kept()
+            .shards
+            .values()
+            .filter_map(|shard| shard.changes.last())
+            .map(|last| last.id())
+            .max()
+            .unwrap_or_default()
     }
 
     /// Everything that a shard ever stored, by growing id, past every bound, filter and fault.
@@ -119,30 +141,83 @@ impl Store for MemoryStore {
 
     fn heads(&self, channels: &[Channel]) -> Result<Vec<Head>> {
         let kept = self.kept_for_read()?;
-        Ok(channels.iter().map(|channel| kept.head(channel)).collect())
+        Ok(channels.iter().map(|channel| kept.state(channel).head()).collect())
     }
 
     fn read(&self, channel: &Channel, window: &Window, effort: Effort) -> Result<Option<Page>> {
         if effort == Effort::Memory && self.faults.nothing_in_memory() {
             return Ok(None);
         }
-        Ok(Some(self.kept_for_read()?.page(channel, window)))
+        Ok(Some(self.kept_for_read()?.state(channel).page(window)))
     }
 
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
+        Ok(self.kept_for_read()?.state(channel).count(span, above, now))
+    }
+
+    fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {
+        self.kept_for_read()?.state(channel).removable(target, now)
+    }
+
+    fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position> {
+        Ok(self.kept_for_read()?.state(channel).floor_for(keep, upto))
+    }
+
+    fn versions(&self, channel: &Channel, message: Id) -> Result<Vec<Version>> {
+        Ok(self.kept_for_read()?.state(channel).versions(message))
+    }
+
+    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>> {
+        Ok(self.kept_for_read()?.state(channel).reactions(messages, limit))
+    }
+
+    fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {
+        Ok(self.kept_for_read()?.state(channel).reactions_made(span, order, limit))
+    }
+
+    fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>> {
+        Ok(self.kept_for_read()?.state(channel).reaction(reaction))
+    }
+
+    fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage> {
+        Ok(self.kept_for_read()?.state(channel).changes(after, limit, self.faults.changes_start_after()))
+    }
+
+    fn due(&self, shard: ShardId, now: Id, limit: u32) -> Result<Vec<Due>> {
         let kept = self.kept_for_read()?;
-        let there = |m: &&Arc<Message>| span.contains(m.id) && m.seq > above && !m.is_expired(now);
-        Ok(kept.messages(channel).filter(there).count() as u64)
+        let of_shard = kept.channels.iter().filter(|(_, (owner, _))| *owner == shard);
+        let mut due: Vec<_> = of_shard
+            .flat_map(|(channel, (_, state))| state.due(now).map(move |(due, at)| (due, channel, at)))
+            .collect();
+        due.sort_by_key(|(due, ..)| *due);
+        let mut by_channel: BTreeMap<&Channel, Vec<Position>> = BTreeMap::new();
+        for (_, channel, at) in due.into_iter().take(limit as usize) {
+            by_channel.entry(channel).or_default().push(at);
+        }
+        let entry = |(channel, mut messages): (&Channel, Vec<Position>)| {
+            messages.sort_by_key(|at| at.seq);
+            Due { channel: channel.clone(), messages }
+        };
+        Ok(by_channel.into_iter().map(entry).collect())
+    }
+
+    /// There is nothing to give back: what is removed stays in memory, for the judges.
+    fn sweep(&self, _budget: Duration) -> Result<bool> {
+        self.kept_for_read().map(|_| false)
+    }
+
+    /// There is no device.
+    fn erase(&self, _channels: &[Channel]) -> Result<()> {
+        self.kept_for_read().map(drop)
     }
 
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {
         let kept = self.kept_for_read()?;
         let day = |id: Id| id.ticks() / TICKS_PER_DAY;
         let remembered = |id: Id| day(id) == day(now) || day(id) + 1 == day(now);
-        let messages = kept.channels.get(channel).map_or(&[][..], |history| &history.messages);
-        Ok(messages.iter().rev().find_map(|(message, key)| {
-            let key = (*key).filter(|key| key.key_hash == key_hash && remembered(message.id))?;
-            Some(Keyed { id: message.id, seq: message.seq, payload_hash: key.payload_hash })
+        Ok(kept.state(channel).keys().rev().find_map(|(message, key)| {
+            let found = key.key_hash == key_hash && remembered(message.id);
+            found.then_some(Keyed { id: message.id, seq: message.seq, payload_hash: key.payload_hash })
         }))
     }
 
@@ -169,7 +244,7 @@ impl Store for MemoryStore {
         let channels = kept.channels.keys().filter(|channel| {
             channel.app == *app && begins(channel) && after.is_none_or(|after| channel.name > *after)
         });
-        let entry = |channel: &Channel| ChannelEntry { channel: channel.clone(), head: kept.head(channel) };
+        let entry = |channel: &Channel| ChannelEntry { channel: channel.clone(), head: kept.state(channel).head() };
         Ok(channels.take(limit as usize).map(entry).collect())
     }
 
@@ -206,7 +281,7 @@ impl Kept {
             return Ok(());
         }
         let epoch = shard.epoch;
-        if let Err(why) = valid_batch::check(batch, epoch, self.settled(batch.shard), |channel| self.head(channel)) {
+        if let Err(why) = valid_batch::check(batch, epoch, self.settled(batch.shard), |channel| self.state(channel)) {
             return Err(ApplyError::Refused(Error::invalid(format!("batch {}: {why}", batch.number))));
         }
         let there = match outcome() {
@@ -245,9 +320,12 @@ impl Kept {
     }
 
     fn happen(&mut self, batch: &Batch) {
-        for change in &batch.changes {
-            match &**change {
-                Change::Channel(change) => self.publish(change),
+        for happening in &batch.changes {
+            match &**happening {
+                Change::Channel(change) => {
+                    let channel = self.channels.entry(change.channel.clone());
+                    channel.or_insert_with(|| (batch.shard, ChannelState::default())).1.apply(happening);
+                }
                 Change::Record(change) => self.set(change),
             }
         }
@@ -262,17 +340,6 @@ impl Kept {
         shard.last = Some(batch.clone());
     }
 
-    fn publish(&mut self, change: &ChannelChange) {
-        match &change.what {
-            What::Published { message, key, first: _ } => {
-                let history = self.channels.entry(change.channel.clone()).or_default();
-                history.number = change.number;
-                history.messages.push((message.clone(), *key));
-            }
-            What::Unstored(_) | What::Signal(_) => {}
-        }
-    }
-
     fn set(&mut self, change: &RecordChange) {
         let key = change.key.clone();
         match &change.value {
@@ -285,70 +352,8 @@ impl Kept {
         self.shards.get(&shard).map_or(&[], |shard| &shard.changes)
     }
 
-    fn messages(&self, channel: &Channel) -> impl Iterator<Item = &Arc<Message>> {
-        self.channels.get(channel).into_iter().flat_map(|history| history.messages.iter().map(|(message, _)| message))
-    }
-
-    fn head(&self, channel: &Channel) -> Head {
-        let number = self.channels.get(channel).map_or(ChannelNumber::NONE, |history| history.number);
-        let last = self.messages(channel).last().map(|last| Position { id: last.id, seq: last.seq });
-        Head { number, last: last.unwrap_or_default(), floor: Position::default() }
-    }
-
-    fn page(&self, channel: &Channel, window: &Window) -> Page {
-        let mut fitting: Vec<_> = self.messages(channel).filter(|message| fits(message, window)).cloned().collect();
-        if window.order == Order::Descending {
-            fitting.reverse();
-        }
-        let room = page_room(&fitting, window.limit);
-        let more = fitting.len() > room;
-        fitting.truncate(room);
-        let covered = if more { covered_up_to(fitting.last(), window) } else { window.span };
-        let gone = |m: &&Arc<Message>| covered.contains(m.id) && m.seq > window.above && m.is_expired(window.now);
-        let expired = self.messages(channel).filter(gone).count();
-        if window.order == Order::Descending {
-            fitting.reverse();
-        }
-        let head = self.head(channel);
-        Page {
-            next_expiry: fitting.iter().filter_map(|message| message.expires_at).min(),
-            messages: fitting,
-            covered,
-            more,
-            removed: RemovedCount { deleted: 0, expired: expired as u64 },
-            floor: head.floor,
-            head: head.last,
-        }
-    }
-}
-
-fn fits(message: &Message, window: &Window) -> bool {
-    window.span.contains(message.id)
-        && message.seq > window.above
-        && !message.is_expired(window.now)
-        && window.author.as_ref().is_none_or(|author| message.author.as_ref() == Some(author))
-        && window.custom_type.as_ref().is_none_or(|wanted| message.custom_type.as_ref() == Some(wanted))
-}
-
-/// How many of these a page takes: the limit, the bound of messages, and the bytes up to the message that crosses
-/// their bound.
-fn page_room(fitting: &[Arc<Message>], limit: u32) -> usize {
-    let most = limit.min(limits::PAGE_MESSAGES) as usize;
-    let mut bytes = 0;
-    let within_bytes = fitting.iter().take_while(|message| {
-        let open = bytes < limits::PAGE_BYTES;
-        bytes += message.payload.bytes.len();
-        open
-    });
-    within_bytes.take(most).count()
-}
-
-/// What a page covers that had to stop at `last`; nothing, at its starting end, when it could not even start.
-fn covered_up_to(last: Option<&Arc<Message>>, window: &Window) -> Span {
-    let Span { after, upto } = window.span;
-    match window.order {
-        Order::Ascending => Span { after, upto: last.map_or(after, |last| last.id) },
-        Order::Descending => Span { after: last.map_or(upto, |last| last.id.previous()), upto },
+    fn state(&self, channel: &Channel) -> &ChannelState {
+        self.channels.get(channel).map_or(&self.nowhere, |(_, state)| state)
     }
 }
 
@@ -356,7 +361,17 @@ fn covered_up_to(last: Option<&Arc<Message>>, window: &Window) -> Span {
 pub(crate) fn feed_item(change: &Change) -> FeedItem {
     match change {
         Change::Channel(change) => {
-            FeedItem { id: change.id, channel: Some(change.channel.clone()), kind: FeedKind::Published }
+            let kind = match change.what {
+                What::Published { .. } => FeedKind::Published,
+                What::Edited(_) => FeedKind::Edited,
+                What::Deleted(_) => FeedKind::Deleted,
+                What::Expired(_) => FeedKind::Expired,
+                What::Floored(_) => FeedKind::Floored,
+                What::Reacted(_) => FeedKind::Reacted,
+                What::Unreacted { .. } => FeedKind::Unreacted,
+                What::Unstored(_) | What::Signal(_) | What::Presence(_) => unreachable!("no batch may hold it"),
+            };
+            FeedItem { id: change.id, channel: Some(change.channel.clone()), kind }
         }
         Change::Record(change) => FeedItem { id: change.id, channel: None, kind: FeedKind::Record },
     }

@@ -1,8 +1,13 @@
 //! The oracle fails when told to, and as told; and what compares stores with it finds a store that forgets.
 
-use model::{ApplyError, Batch, Change, ChannelNumber, Effort, Id, Order, Seq, ShardId, Span, Store, What, Window};
+use model::{
+    ApplyError, Batch, Change, ChannelNumber, Effort, Id, Message, Order, Position, Reaction, Removal, Seq, SeqRange,
+    ShardId, Span, Store, What, Window,
+};
 use std::{sync::Arc, thread};
-use testkit::{BatchBuilder, MemoryStore, Outcome, channel, random, store_suite::StoreUnderTest};
+use testkit::{
+    BatchBuilder, Fields, MemoryStore, Outcome, channel, random, removal_of, store_suite::StoreUnderTest, user,
+};
 
 const NEWEST: Window = Window {
     span: Span::ALL,
@@ -122,6 +127,86 @@ fn a_batch_that_no_sequencer_may_make_is_refused() {
         });
     });
     store.apply(&good).expect("the batch as it was built");
+}
+
+#[test]
+fn what_no_sequencer_may_log_about_messages_is_refused() {
+    let store = MemoryStore::new();
+    let room = channel("room");
+    let mut builder = BatchBuilder::new();
+    let all: Vec<_> = ["a", "b", "c", "d"].map(|text| builder.publish(&room, text)).into();
+    let mortal = Fields { expires_at: Some(Id::new(builder.next_id().ticks() + 100, 0)), ..Fields::default() };
+    let mortal = builder.publish_with(&room, "mortal", mortal);
+    let smile = Reaction { message: all[0].id, user: user("ann"), kind: "r".into(), value: "smile".into() };
+    let smiled = builder.react(&room, &smile);
+    let frown = Reaction { value: "frown".into(), ..smile.clone() };
+    builder.delete(&room, removal_of(&all[1..2]));
+    builder.floor(&room, Position { id: all[0].id, seq: all[0].seq });
+    store.apply(&builder.batch()).expect("applied");
+    let at = |message: &Message| Position { id: message.id, seq: message.seq };
+    let wrong = |why: &str, build: &dyn Fn(&mut BatchBuilder) -> Id| {
+        let mut builder = builder.clone();
+        build(&mut builder);
+        let answer = store.apply(&builder.batch());
+        assert!(matches!(answer, Err(ApplyError::Refused(_))), "{why}: {answer:?}");
+    };
+    let deletes = |why: &str, removal: Removal| wrong(why, &|builder| builder.delete(&room, removal.clone()));
+    let good = removal_of(&all[2..4]);
+    deletes("nothing", removal_of(&[]));
+    deletes("what is deleted", removal_of(&all[1..3]));
+    deletes("what is below the floor", removal_of(&all[..1]));
+    deletes("a range turned round", Removal { seqs: good.seqs.iter().rev().map(turned).collect(), ..good.clone() });
+    let touching = all[2..4].iter().map(|m| SeqRange { first: m.seq, last: m.seq }).collect();
+    deletes("ranges that touch", Removal { seqs: touching, ..good.clone() });
+    deletes("a wider span", Removal { span: Span::ALL, ..good.clone() });
+    deletes("no ids", Removal { ids: Vec::new(), ..good.clone() });
+    wrong("twice in one batch", &|builder| {
+        builder.delete(&room, good.clone());
+        builder.delete(&room, good.clone())
+    });
+    wrong("before it is due", &|builder| builder.expire(&room, removal_of(std::slice::from_ref(&mortal))));
+    wrong("what is never due", &|builder| builder.expire(&room, good.clone()));
+    wrong("the floor again", &|builder| builder.floor(&room, at(&all[0])));
+    wrong("no message", &|builder| builder.floor(&room, Position { seq: all[3].seq, ..at(&all[2]) }));
+    wrong("an edit of nothing", &|builder| {
+        builder.edit(&room, &Message { seq: all[3].seq, ..Message::clone(&all[2]) }, "text")
+    });
+    wrong("a channel without a number", &|builder| builder.react(&channel("nowhere"), &smile));
+    wrong("the same twice", &|builder| {
+        builder.react(&room, &Reaction { message: all[2].id, ..smile.clone() });
+        builder.react(&room, &Reaction { message: all[2].id, ..smile.clone() })
+    });
+    wrong("another one taken back", &|builder| builder.unreact(&room, smiled, &frown));
+    wrong("taken back twice", &|builder| {
+        builder.unreact(&room, smiled, &smile);
+        builder.unreact(&room, smiled, &smile)
+    });
+    let mut good = builder.clone();
+    good.pass_ticks(200);
+    good.delete(&room, removal_of(&all[2..4]));
+    good.expire(&room, removal_of(std::slice::from_ref(&mortal)));
+    good.edit(&room, &all[2], "an edit of what is gone changes nothing, and may be logged");
+    good.unreact(&room, smiled, &smile);
+    good.floor(&room, at(&mortal));
+    store.apply(&good.batch()).expect("all that may be");
+}
+
+#[test]
+fn changes_of_channels_forget_when_told() {
+    let store = MemoryStore::new();
+    let room = channel("room");
+    let mut builder = BatchBuilder::new();
+    let message = builder.publish(&room, "first");
+    let edits = ["one", "two", "three"].map(|text| builder.edit(&room, &message, text));
+    store.apply(&builder.batch()).expect("applied");
+    store.faults().forget_changes(edits[0]);
+    let page = store.changes(&room, message.id, 10).expect("read");
+    assert_eq!((page.changes.len(), page.starts_after, page.examined), (2, edits[0], edits[2]));
+    assert!(page.starts_after > message.id, "reload");
+}
+
+fn turned(range: &SeqRange) -> SeqRange {
+    SeqRange { first: range.last, last: range.first }
 }
 
 fn edit_first(batch: &mut Batch, edit: fn(&mut model::ChannelChange)) {

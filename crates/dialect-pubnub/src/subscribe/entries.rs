@@ -119,7 +119,12 @@ fn split(name: &str) -> (&str, bool) {
 fn spelling(topic: &Topic, name: &str) -> Arc<str> {
     match topic {
         Topic::Channel(ChannelName::Named(text)) if **text == *name => text.clone(),
-        Topic::Channel(_) | Topic::Pattern(_) => name.into(),
+        Topic::Channel(_)
+        | Topic::Pattern(_)
+        | Topic::Group(_)
+        | Topic::Presence(_)
+        | Topic::PresencePattern(_)
+        | Topic::PresenceGroup(_) => name.into(),
     }
 }
 

@@ -97,6 +97,14 @@ fn event_type(what: &What) -> Option<u64> {
     match what {
         What::Signal(_) => Some(1),
         What::Published { message, .. } | What::Unstored(message) => (message.kind == Kind::File).then_some(4),
+        // Not served by this dialect yet.
+        What::Edited(_)
+        | What::Deleted(_)
+        | What::Expired(_)
+        | What::Floored(_)
+        | What::Reacted(_)
+        | What::Unreacted { .. }
+        | What::Presence(_) => None,
     }
 }
 

@@ -189,16 +189,5 @@ fn open_beside_guarded(app: &App, reader: &Reader<'_>) {
 
 /// Whether two lists of channels have one in common; an empty list is all channels.
 fn overlap(a: &[Scope], b: &[Scope]) -> bool {
-    a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| meet(a, b)))
-}
-
-fn meet(a: &Scope, b: &Scope) -> bool {
-    match (a, b) {
-        (Scope::Everything, _) | (_, Scope::Everything) => true,
-        (Scope::Channel(a), Scope::Channel(b)) => a == b,
-        (Scope::Channel(name), Scope::Prefix(prefix)) | (Scope::Prefix(prefix), Scope::Channel(name)) => {
-            name.as_named().is_some_and(|name| name.starts_with(&**prefix))
-        }
-        (Scope::Prefix(a), Scope::Prefix(b)) => a.starts_with(&**b) || b.starts_with(&**a),
-    }
+    a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| a.may_meet(b)))
 }

@@ -1,12 +1,16 @@
 //! A store that counts what it is asked for.
 
 use model::{
-    AppId, ApplyError, Batch, Change, Channel, ChannelEntry, ChannelName, Effort, FeedPage, Head, Id, Keyed, Page,
-    Record, RecordKey, RecordKind, Result, Seq, Settled, ShardId, Span, Store, Window,
+    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, FeedPage, Head, Id,
+    Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Seq,
+    Settled, ShardId, Span, Store, Target, Version, Window,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 use testkit::MemoryStore;
 
@@ -54,6 +58,46 @@ impl Store for CountingStore {
 
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
         self.inner.count(channel, span, above, now)
+    }
+
+    fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {
+        self.inner.removable(channel, target, now)
+    }
+
+    fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position> {
+        self.inner.floor_for(channel, keep, upto)
+    }
+
+    fn versions(&self, channel: &Channel, message: Id) -> Result<Vec<Version>> {
+        self.inner.versions(channel, message)
+    }
+
+    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>> {
+        self.inner.reactions(channel, messages, limit)
+    }
+
+    fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {
+        self.inner.reactions_made(channel, span, order, limit)
+    }
+
+    fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>> {
+        self.inner.reaction(channel, reaction)
+    }
+
+    fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage> {
+        self.inner.changes(channel, after, limit)
+    }
+
+    fn due(&self, shard: ShardId, now: Id, limit: u32) -> Result<Vec<Due>> {
+        self.inner.due(shard, now, limit)
+    }
+
+    fn sweep(&self, budget: Duration) -> Result<bool> {
+        self.inner.sweep(budget)
+    }
+
+    fn erase(&self, channels: &[Channel]) -> Result<()> {
+        self.inner.erase(channels)
     }
 
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {

@@ -1,10 +1,14 @@
 //! What the service promises, each promise a test, over the store's oracle and a clock that tests move.
 
+mod access;
 mod counting;
 mod doubt;
+mod groups;
 mod load;
+mod many;
 mod model;
 mod order;
+mod presence;
 mod publishing;
 mod reading;
 mod restart;

@@ -1,7 +1,7 @@
 //! A service on the oracle of the store, and the few words that the tests are written in.
 
 use bytes::Bytes;
-use model::{AppId, Channel, ChannelName, Id, Message, Payload, PayloadForm, Store, What};
+use model::{AppId, Channel, ChannelName, Id, Message, Payload, PayloadForm, Store};
 use service::{Access, Caller, Channels, Delivery, Draft, Item, Parts, Query, Settings, Subscription, Topic};
 use std::{sync::Arc, time::Duration};
 use testkit::{ManualClock, MemoryStore};
@@ -57,6 +57,8 @@ impl Rig {
 }
 
 pub fn start(store: Arc<dyn Store>, clock: Arc<ManualClock>, settings: Settings) -> Channels {
+    // Tests say when maintenance comes.
+    let settings = Settings { maintenance_every: Duration::from_secs(86_400), ..settings };
     Channels::start(Parts { store, fanout: None, clock }, settings).expect("it starts")
 }
 
@@ -98,9 +100,7 @@ pub fn texts(messages: &[Arc<Message>]) -> Vec<String> {
 
 pub fn message_of(item: &Item) -> &Arc<Message> {
     match &*item.change {
-        model::Change::Channel(change) => match &change.what {
-            What::Published { message, .. } | What::Unstored(message) | What::Signal(message) => message,
-        },
+        model::Change::Channel(change) => change.what.message().expect("a message"),
         model::Change::Record(_) => panic!("records are not delivered"),
     }
 }

@@ -192,6 +192,10 @@ impl Log for FileLog {
         }
     }
 
+    fn is_scrubbed(&self) -> bool {
+        self.held.is_empty() && self.pool.is_clean()
+    }
+
     fn live_bytes(&self) -> u64 {
         self.sizes.total
     }

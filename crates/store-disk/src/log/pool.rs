@@ -58,6 +58,8 @@ struct State {
     dirty: VecDeque<u32>,
     files: usize,
     next_slot: u32,
+    /// A file is being zeroed or removed.
+    at_work: bool,
     stopping: bool,
 }
 
@@ -142,6 +144,12 @@ impl Pool {
         self.shared.lock().ready.iter().map(|segment| segment.slot).take(LISTED_SEGMENTS).collect()
     }
 
+    /// Whether no file is left that may hold records which nobody needs.
+    pub fn is_clean(&self) -> bool {
+        let state = self.shared.lock();
+        state.dirty.is_empty() && !state.at_work
+    }
+
     fn wait_for_ready(&self, patience: Duration) -> MutexGuard<'_, State> {
         let state = self.shared.lock();
         let waited = self.shared.changed.wait_timeout_while(state, patience, |state| state.ready.is_empty());
@@ -183,7 +191,9 @@ impl Shared {
 
     fn work(&self) {
         while let Some(task) = self.wait_for_task() {
-            if let Err(error) = self.perform(&task) {
+            let performed = self.perform(&task);
+            self.lock().at_work = false;
+            if let Err(error) = performed {
                 tracing::warn!(%error, "the log could not prepare a file; it will try again");
                 self.pause();
             }
@@ -197,6 +207,7 @@ impl Shared {
                 return None;
             }
             if let Some(task) = state.next_task(self.settings.files) {
+                state.at_work = !matches!(task, Task::Create(_));
                 return Some(task);
             }
             state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -93,6 +93,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Merges a space into one run.
+    pub fn compact(&self, space: Space) -> fjall::Result<()> {
+        match self.spaces().get(&space) {
+            Some(keyspace) => keyspace.major_compact(),
+            None => Ok(()),
+        }
+    }
+
     /// Bytes in table files, and the longest first level.
     pub fn status(&self) -> TableStatus {
         let spaces = self.spaces();
@@ -132,7 +140,15 @@ pub(super) fn check_order(space: Space, rows: &[(Bytes, Option<Bytes>)]) -> Resu
 fn options(space: Space) -> KeyspaceCreateOptions {
     let block_bytes = match space {
         Space::Blocks(_) | Space::Feed(_) => BLOCKS_DATA_BLOCK_BYTES,
-        Space::Meta | Space::Channels | Space::Dedup(_) | Space::Records => ROWS_DATA_BLOCK_BYTES,
+        Space::Meta
+        | Space::Channels
+        | Space::Dedup(_)
+        | Space::Records
+        | Space::Edits
+        | Space::Removed
+        | Space::Reactions
+        | Space::Expiring
+        | Space::Changes(_) => ROWS_DATA_BLOCK_BYTES,
     };
     KeyspaceCreateOptions::default()
         .max_memtable_size(MEMTABLE_BYTES)

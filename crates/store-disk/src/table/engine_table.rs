@@ -131,6 +131,10 @@ impl Table for EngineTable {
         self.healthy_engine()?.drop_space(space).map_err(|error| self.suspect(error))
     }
 
+    fn compact(&self, space: Space) -> Result<()> {
+        self.healthy_engine()?.compact(space).map_err(|error| self.suspect(error))
+    }
+
     fn status(&self) -> TableStatus {
         match &self.lock().engine {
             Slot::Open(engine) | Slot::Closing(engine) => engine.status(),

@@ -1,17 +1,20 @@
 //! Asks a store under test and the oracle the same, and judges the answers.
 
 use super::{
+    drafts::ReactionDraft,
     drive::Run,
-    names::{author_of, record_key, room, type_of},
+    names::{self, author_of, record_key, room, type_of, value_of},
     steps::{Place, Question, ROOMS},
+    write::ids_at,
 };
-use crate::{app, judge, judge::Verdict, memory_store::feed_item, store_suite::StoreUnderTest};
+use crate::{agree::Pair, app, judge, judge::Verdict, memory_store::feed_item, store_suite::StoreUnderTest};
 use model::{
-    Channel, Effort, FeedItem, Id, Message, Order, Page, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Window,
+    Channel, FeedItem, Id, Order, Reaction, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Target, Window,
 };
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 const TICKS_PER_DAY: u64 = 86_400 * TICKS_PER_SECOND;
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 impl<S: StoreUnderTest> Run<S> {
     pub(super) fn window(&self, question: &Question) -> Window {
@@ -28,44 +31,75 @@ impl<S: StoreUnderTest> Run<S> {
         }
     }
 
-    pub(super) fn read(&self, window: &Window, n: u8) -> Result<Page, String> {
-        let all = self.oracle.stored_messages(&room(n));
-        for store in [&self.oracle, self.tested.store()] {
-            let page = store.read(&room(n), window, Effort::Memory).map_err(|error| format!("{error:?}"))?;
-            if let Some(page) = page {
-                judge::page(&page, window, &all).map_err(|why| format!("from memory: {why}; {window:?}"))?;
-            }
-        }
-        let page = self.tested.store().read(&room(n), window, Effort::Disk).map_err(|error| format!("{error:?}"))?;
-        let page = page.ok_or("no page, though the disk may be read")?;
-        judge::page(&page, window, &all).map_err(|why| format!("{why}; {window:?}"))?;
-        Ok(page)
+    pub(super) fn read(&self, question: &Question) -> Verdict {
+        let room = room(question.room);
+        self.pair().page(&room, &self.window(question), &self.oracle.state(&room)).map(drop)
     }
 
     pub(super) fn walk(&self, question: &Question) -> Verdict {
-        let mut window = Window { limit: question.limit.max(5), ..self.window(question) };
-        let all = self.oracle.stored_messages(&room(question.room));
-        let whole = Window { limit: u32::MAX, ..window.clone() };
-        let expected: Vec<Id> = all.iter().filter(|message| fits(message, &whole)).map(|message| message.id).collect();
-        let mut visited = Vec::new();
-        for _ in 0..=2 * all.len() {
-            let page = self.read(&window, question.room)?;
-            visited.extend(page.messages.iter().map(|message| message.id));
-            match window.order {
-                Order::Ascending => window.span.after = page.covered.upto,
-                Order::Descending => window.span.upto = page.covered.after,
-            }
-            if !page.more {
-                visited.sort_unstable();
-                return same("all pages together", &visited, &expected);
-            }
-        }
-        Err("paging does not come to an end".into())
+        let window = Window { limit: question.limit.max(5), ..self.window(question) };
+        let room = room(question.room);
+        self.pair().walk(&room, &window, &self.oracle.state(&room))
     }
 
     pub(super) fn count(&self, question: &Question) -> Verdict {
         let Window { span, above, now, .. } = self.window(question);
         self.equal("count", |store| store.count(&room(question.room), span, above, now))
+    }
+
+    pub(super) fn removable(&self, question: &Question, nth: &[u16]) -> Verdict {
+        let (room, Window { span, now, .. }) = (room(question.room), self.window(question));
+        let ids = ids_at(&self.oracle.stored_messages(&room), nth);
+        for target in [Target::Span(span), Target::Ids(ids)] {
+            self.equal("removable", |store| store.removable(&room, &target, now))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn floor_for(&self, n: u8, keep: u64, upto: Place) -> Verdict {
+        let upto = self.place(n, upto);
+        self.equal("floor_for", |store| store.floor_for(&room(n), keep, upto))
+    }
+
+    pub(super) fn versions(&self, n: u8, of: Place) -> Verdict {
+        let message = self.place(n, of);
+        self.equal("versions", |store| store.versions(&room(n), message))
+    }
+
+    pub(super) fn reactions(&self, question: &Question) -> Verdict {
+        let (room, Window { span, order, limit, .. }) = (room(question.room), self.window(question));
+        self.equal("reactions", |store| store.reactions(&room, span, limit))?;
+        self.equal("reactions_made", |store| store.reactions_made(&room, span, order, limit))
+    }
+
+    pub(super) fn reaction(&self, draft: &ReactionDraft) -> Verdict {
+        let reaction = self.reaction_of(draft);
+        self.equal("reaction", |store| store.reaction(&room(draft.room), &reaction))
+    }
+
+    pub(super) fn changes(&self, n: u8, after: Place, limit: u32) -> Verdict {
+        self.pair().changes(&room(n), self.place(n, after), limit, &self.oracle.state(&room(n)))
+    }
+
+    pub(super) fn follow_changes(&self, n: u8, limit: u32) -> Verdict {
+        self.pair().follow_changes(&room(n), limit, &self.oracle.state(&room(n)))
+    }
+
+    pub(super) fn due(&self, n: u8, now: Place, limit: u32) -> Verdict {
+        self.pair().due(self.builder.shard(), self.place(n, now), limit)
+    }
+
+    pub(super) fn sweep(&self) -> Verdict {
+        self.tested.store().sweep(A_MOMENT).map(drop).map_err(|error| format!("sweep: {error:?}"))
+    }
+
+    pub(super) fn erase(&self, rooms: &[u8]) -> Verdict {
+        let rooms: Vec<Channel> = rooms.iter().map(|&n| room(n)).collect();
+        self.tested.store().erase(&rooms).map_err(|error| format!("erase: {error:?}"))
+    }
+
+    fn place(&self, n: u8, place: Place) -> Id {
+        place.resolve(&self.oracle.stored_messages(&room(n)))
     }
 
     pub(super) fn heads(&self, rooms: &[u8]) -> Verdict {
@@ -127,8 +161,21 @@ impl<S: StoreUnderTest> Run<S> {
                 custom_type: None,
                 now: Place::Start,
             };
-            self.walk(&question)?;
-            self.count(&question)?;
+            for now in [Place::Start, Place::End] {
+                let question = Question { now, ..question.clone() };
+                self.walk(&question)?;
+                self.count(&question)?;
+                self.removable(&question, &[])?;
+                self.due(room, now, u32::MAX)?;
+            }
+            for (order, limit) in [(Order::Ascending, u32::MAX), (Order::Descending, 2)] {
+                self.reactions(&Question { order, limit, ..question.clone() })?;
+            }
+            self.reactions_of_all_sorts(&names::room(room))?;
+            self.follow_changes(room, 5)?;
+            for message in self.oracle.stored_messages(&names::room(room)) {
+                self.equal("versions", |store| store.versions(&names::room(room), message.id))?;
+            }
         }
         self.heads(&Vec::from_iter(0..ROOMS))?;
         self.feed(0, Place::Start, Place::End, u32::MAX)?;
@@ -137,22 +184,25 @@ impl<S: StoreUnderTest> Run<S> {
         self.records(0, None, u32::MAX)
     }
 
+    /// Each reaction that was made, and those beside it that differ in one thing.
+    fn reactions_of_all_sorts(&self, room: &Channel) -> Verdict {
+        let made = self.oracle.state(room);
+        for (_, was) in made.all_made() {
+            for (user, value) in (0..3).flat_map(|user| (0..2).map(move |value| (user, value))) {
+                let value = value_of(value);
+                let other = Reaction { user: author_of(user), value, ..Reaction::clone(was) };
+                self.equal("reaction", |store| store.reaction(room, &other))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Asks both the same and compares the answers.
     pub(super) fn equal<T: PartialEq + Debug>(&self, what: &str, ask: impl Fn(&dyn Store) -> Result<T>) -> Verdict {
-        let got = ask(self.tested.store()).map_err(|error| format!("{what}: {error:?}"))?;
-        let expected = ask(&self.oracle).map_err(|error| format!("the oracle: {error:?}"))?;
-        same(what, &got, &expected)
+        self.pair().equal(what, ask)
     }
-}
 
-fn same<T: PartialEq + Debug>(what: &str, got: &T, expected: &T) -> Verdict {
-    if got == expected { Ok(()) } else { Err(format!("{what}: got {got:?}, expected {expected:?}")) }
-}
-
-fn fits(message: &Message, window: &Window) -> bool {
-    window.span.contains(message.id)
-        && message.seq > window.above
-        && !message.is_expired(window.now)
-        && (window.author.is_none() || window.author == message.author)
-        && (window.custom_type.is_none() || window.custom_type == message.custom_type)
+    fn pair(&self) -> Pair<'_> {
+        Pair { tested: self.tested.store(), oracle: &self.oracle }
+    }
 }

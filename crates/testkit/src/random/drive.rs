@@ -1,11 +1,12 @@
 //! Takes the steps of a random run through a store and the oracle, side by side.
 
 use super::{
-    names::{author_of, record_key, room, text, type_of},
-    steps::{Draft, ROOMS, Step},
+    drafts::Draft,
+    names::{record_key, room},
+    steps::{ROOMS, Step},
 };
-use crate::{BatchBuilder, Fields, MemoryStore, Outcome, judge::Verdict, store_suite::StoreUnderTest};
-use model::{ApplyError, Batch, Id, IdempotencyKey, Settled, Store};
+use crate::{BatchBuilder, MemoryStore, Outcome, judge::Verdict, store_suite::StoreUnderTest};
+use model::{ApplyError, Batch, Settled, Store};
 
 /// Takes these steps through an empty store and an oracle, then restarts and compares everything there is.
 ///
@@ -39,10 +40,20 @@ impl<S: StoreUnderTest> Run<S> {
             Step::Flush => self.tested.flush(),
             Step::Restart => return self.restart(),
             Step::Crash => return self.crash(),
-            Step::Read(question) => drop(self.read(&self.window(question), question.room)?),
+            Step::Read(question) => self.read(question)?,
             Step::Walk(question) => self.walk(question)?,
             Step::Count(question) => self.count(question)?,
             Step::Heads(rooms) => self.heads(rooms)?,
+            Step::Removable { question, nth } => self.removable(question, nth)?,
+            Step::FloorFor { room, keep, upto } => self.floor_for(*room, *keep, *upto)?,
+            Step::Versions { room, of } => self.versions(*room, *of)?,
+            Step::Reactions(question) => self.reactions(question)?,
+            Step::Reaction(draft) => self.reaction(draft)?,
+            Step::Changes { room, after, limit } => self.changes(*room, *after, *limit)?,
+            Step::FollowChanges { room, limit } => self.follow_changes(*room, *limit)?,
+            Step::Due { room, now, limit } => self.due(*room, *now, *limit)?,
+            Step::Sweep => self.sweep()?,
+            Step::Erase(rooms) => self.erase(rooms)?,
             Step::Keyed { room: n, key, days_later } => self.keyed(*n, *key, *days_later)?,
             Step::Feed { room: n, from, to, limit } => self.feed(*n, *from, *to, *limit)?,
             Step::Recent { bytes } => self.recent(*bytes)?,
@@ -55,7 +66,7 @@ impl<S: StoreUnderTest> Run<S> {
 
     fn apply(mut self, drafts: &[Draft], outcome: Outcome, crash_in_doubt: bool) -> Result<Self, String> {
         let way_back = self.builder.clone();
-        self.draft(drafts)?;
+        drafts.iter().try_for_each(|draft| self.draft(draft))?;
         let batch = self.builder.batch();
         let made_to_fail = outcome != Outcome::Happens && self.tested.next_apply(outcome);
         let expected = if made_to_fail { outcome } else { Outcome::Happens };
@@ -148,44 +159,5 @@ impl<S: StoreUnderTest> Run<S> {
             .store()
             .settle(self.builder.shard(), self.builder.epoch())
             .map_err(|error| format!("settle: {error:?}"))
-    }
-
-    fn draft(&mut self, drafts: &[Draft]) -> Verdict {
-        let mut keys_used = Vec::new();
-        for draft in drafts {
-            match draft {
-                Draft::Set { name, size } => {
-                    let value = size.map(|size| vec![*name; usize::from(size)]);
-                    self.builder.set(&record_key(*name), value.as_deref());
-                }
-                Draft::Publish { room: n, copies, size, author, custom_type, due_in, key } => {
-                    let mut fields = Fields {
-                        author: author.map(author_of),
-                        custom_type: custom_type.map(type_of),
-                        expires_at: due_in.map(|ticks| Id::new(self.builder.next_id().ticks() + ticks, 0)),
-                        ..Fields::default()
-                    };
-                    if let Some(key) = *key
-                        && !keys_used.contains(&(*n, key))
-                        && !self.is_remembered(*n, key)?
-                    {
-                        keys_used.push((*n, key));
-                        fields.key = Some(IdempotencyKey { key_hash: key.into(), payload_hash: (*size).into() });
-                    }
-                    for copy in 0..*copies {
-                        let text = text(*size, self.builder.next_id().raw() + u64::from(copy));
-                        self.builder.publish_with(&room(*n), &text, fields.clone());
-                        fields.key = None;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What a sequencer looks up before it orders a keyed publish.
-    fn is_remembered(&self, n: u8, key: u8) -> Result<bool, String> {
-        let found = self.oracle.keyed(&room(n), key.into(), self.builder.next_id());
-        found.map(|keyed| keyed.is_some()).map_err(|error| error.to_string())
     }
 }

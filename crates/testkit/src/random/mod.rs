@@ -17,12 +17,15 @@
 //! after shrinking; [`drive`] takes them as they are, to keep them as a named test.
 
 mod ask;
+mod drafts;
 mod drive;
 mod names;
 mod steps;
+mod write;
 
+pub use drafts::{Draft, ReactionDraft};
 pub use drive::drive;
-pub use steps::{Draft, Place, Question, Step, steps};
+pub use steps::{Place, Question, Step, steps};
 
 use crate::store_suite::StoreUnderTest;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};

@@ -26,6 +26,11 @@ pub(super) fn type_of(n: u8) -> Arc<str> {
     format!("type {n}").into()
 }
 
+/// The value of a reaction.
+pub(super) fn value_of(n: u8) -> Arc<str> {
+    format!("value {n}").into()
+}
+
 pub(super) fn record_key(n: u8) -> RecordKey {
     let kind = if n < 9 { RecordKind::Setting } else { RecordKind::Grant };
     RecordKey { kind, ..setting(&[b'r', 0, n / 4, n]) }

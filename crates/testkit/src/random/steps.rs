@@ -1,5 +1,6 @@
 //! What can be done in a random run, in words that mean something whatever was done before.
 
+use super::drafts::{Draft, ReactionDraft, draft, reaction};
 use crate::{BatchBuilder, Outcome};
 use model::{Id, Message, Order, TICKS_PER_SECOND};
 use proptest::{collection::vec, option, prelude::*};
@@ -7,10 +8,10 @@ use std::sync::Arc;
 
 /// How many channels take part, and how many authors, types, idempotency keys and records.
 pub const ROOMS: u8 = 8;
-const AUTHORS: u8 = 3;
-const TYPES: u8 = 2;
-const KEYS: u8 = 6;
-const RECORDS: u8 = 12;
+pub(super) const AUTHORS: u8 = 3;
+pub(super) const TYPES: u8 = 2;
+pub(super) const KEYS: u8 = 6;
+pub(super) const RECORDS: u8 = 12;
 const STEPS: usize = 60;
 
 /// One thing done to the store under test and to the oracle.
@@ -40,6 +41,26 @@ pub enum Step {
     Count(Question),
     /// The heads of some channels.
     Heads(Vec<u8>),
+    /// What a removal of the question's span would take, and one of the messages so many thousandths into the channel.
+    Removable { question: Question, nth: Vec<u16> },
+    /// Where a floor would go.
+    FloorFor { room: u8, keep: u64, upto: Place },
+    /// What a message was.
+    Versions { room: u8, of: Place },
+    /// Reactions to messages of the question's span, and reactions made in it.
+    Reactions(Question),
+    /// Whether a reaction stands.
+    Reaction(ReactionDraft),
+    /// Part of a channel's change feed.
+    Changes { room: u8, after: Place, limit: u32 },
+    /// All of it, in parts.
+    FollowChanges { room: u8, limit: u32 },
+    /// What is due in all channels at a place of one.
+    Due { room: u8, now: Place, limit: u32 },
+    /// Bytes are given back, for a moment.
+    Sweep,
+    /// No byte of what was removed from these channels is to be left.
+    Erase(Vec<u8>),
     /// An idempotency key, asked for so many days later.
     Keyed { room: u8, key: u8, days_later: u64 },
     /// Part of the feed, between places of a channel.
@@ -54,31 +75,6 @@ pub enum Step {
     Records { prefix_bytes: usize, after: Option<u8>, limit: u32 },
 }
 
-/// One or several equal changes of a batch.
-#[expect(missing_docs, reason = "the comment of a variant tells its fields")]
-#[derive(Clone, Debug)]
-pub enum Draft {
-    /// So many messages.
-    Publish {
-        /// In which channel.
-        room: u8,
-        /// How many.
-        copies: u8,
-        /// Bytes of each payload.
-        size: u32,
-        /// By whom.
-        author: Option<u8>,
-        /// Of which type.
-        custom_type: Option<u8>,
-        /// Due so many ticks after the first.
-        due_in: Option<u64>,
-        /// Under which key the first one is, unless that was used lately.
-        key: Option<u8>,
-    },
-    /// A record is set to a value of so many bytes, or deleted.
-    Set { name: u8, size: Option<u16> },
-}
-
 /// A place in a channel.
 #[expect(missing_docs, reason = "the comment of a variant tells its fields")]
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +85,7 @@ pub enum Place {
     End,
     /// At the message so many thousandths into the channel, or so many raw ids beside it.
     Near { thousandths: u16, offset: i64 },
-    /// When that message is due, or just before, if it ever is.
+    /// When a message is due, or just before: the one so many thousandths into those that ever are.
     Due { thousandths: u16, early: bool },
 }
 
@@ -127,14 +123,15 @@ impl Place {
                 Id::from_raw(near.raw().saturating_add_signed(offset))
             }
             Place::Due { thousandths, early } => {
-                let due = nth(all, thousandths).and_then(|message| message.expires_at).unwrap_or_default();
+                let mortal: Vec<_> = all.iter().filter(|message| message.expires_at.is_some()).cloned().collect();
+                let due = nth(&mortal, thousandths).and_then(|message| message.expires_at).unwrap_or_default();
                 if early { due.previous() } else { due }
             }
         }
     }
 }
 
-fn nth(all: &[Arc<Message>], thousandths: u16) -> Option<&Arc<Message>> {
+pub(super) fn nth(all: &[Arc<Message>], thousandths: u16) -> Option<&Arc<Message>> {
     all.get(all.len() * usize::from(thousandths) / 1000).or(all.last())
 }
 
@@ -157,6 +154,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => question().prop_map(Step::Walk),
         5 => question().prop_map(Step::Count),
         2 => vec(0..ROOMS, 0..6).prop_map(Step::Heads),
+        8 => about_messages(),
+        6 => about_changes(),
         4 => (0..ROOMS, 0..KEYS, 0..3_u64).prop_map(|(room, key, days_later)| Step::Keyed { room, key, days_later }),
         4 => (0..ROOMS, place(), place(), limit()).prop_map(|(room, from, to, limit)| Step::Feed { room, from, to, limit }),
         2 => prop_oneof![0..20_000_usize, Just(usize::MAX)].prop_map(|bytes| Step::Recent { bytes }),
@@ -168,18 +167,25 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn draft() -> impl Strategy<Value = Draft> {
-    let copies = prop_oneof![6 => 1..4_u8, 2 => 4..40_u8, 1 => 100..=255_u8];
-    let size = prop_oneof![8 => 0..200_u32, 2 => 0..3_000_u32, 1 => 0..70_000_u32];
-    let publish = (rooms(), copies, size, author(), custom_type(), due_in(), option::weighted(0.2, 0..KEYS));
-    let size = option::weighted(0.7, prop_oneof![4 => 0..50_u16, 1 => 0..5_000_u16]);
+fn about_messages() -> impl Strategy<Value = Step> {
+    let keep = prop_oneof![0..5_u64, 0..500_u64];
     prop_oneof![
-        5 => publish.prop_map(|(room, copies, size, author, custom_type, due_in, key)| {
-            // Many large ones would only make a run slow.
-            let size = if copies > 40 { size.min(300) } else { size };
-            Draft::Publish { room, copies, size, author, custom_type, due_in, key }
-        }),
-        1 => (0..RECORDS, size).prop_map(|(name, size)| Draft::Set { name, size }),
+        3 => (question(), vec(0..=1000_u16, 0..9)).prop_map(|(question, nth)| Step::Removable { question, nth }),
+        1 => (rooms(), keep, place()).prop_map(|(room, keep, upto)| Step::FloorFor { room, keep, upto }),
+        2 => (rooms(), place()).prop_map(|(room, of)| Step::Versions { room, of }),
+        4 => (question(), prop_oneof![0..6_u32, limit()])
+            .prop_map(|(question, limit)| Step::Reactions(Question { limit, ..question })),
+        2 => reaction().prop_map(Step::Reaction),
+    ]
+}
+
+fn about_changes() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (rooms(), place(), limit()).prop_map(|(room, after, limit)| Step::Changes { room, after, limit }),
+        1 => (rooms(), 1..9_u32).prop_map(|(room, limit)| Step::FollowChanges { room, limit }),
+        3 => (rooms(), prop_oneof![place(), due()], limit()).prop_map(|(room, now, limit)| Step::Due { room, now, limit }),
+        1 => Just(Step::Sweep),
+        1 => vec(0..ROOMS, 0..4).prop_map(Step::Erase),
     ]
 }
 
@@ -188,8 +194,7 @@ fn question() -> impl Strategy<Value = Question> {
     let order = prop_oneof![Just(Order::Ascending), Just(Order::Descending)];
     let above = option::weighted(0.2, 0..400_u64);
     let filters = (option::weighted(0.2, 0..AUTHORS), option::weighted(0.2, 0..TYPES));
-    let due = (0..=1000_u16, any::<bool>()).prop_map(|(thousandths, early)| Place::Due { thousandths, early });
-    let now = prop_oneof![2 => Just(Place::Start), 2 => place(), 3 => due];
+    let now = prop_oneof![2 => Just(Place::Start), 2 => place(), 3 => due()];
     (rooms(), span, order, limit(), above, filters, now).prop_map(
         |(room, (after, upto), order, limit, above, (author, custom_type), now)| Question {
             room,
@@ -206,27 +211,20 @@ fn question() -> impl Strategy<Value = Question> {
 }
 
 /// One channel gets most messages, so that it grows over the borders of blocks.
-fn rooms() -> impl Strategy<Value = u8> {
+pub(super) fn rooms() -> impl Strategy<Value = u8> {
     prop_oneof![Just(0), 0..ROOMS]
 }
 
-fn author() -> impl Strategy<Value = Option<u8>> {
-    option::of(0..AUTHORS)
+fn due() -> impl Strategy<Value = Place> {
+    (0..=1000_u16, any::<bool>()).prop_map(|(thousandths, early)| Place::Due { thousandths, early })
 }
 
-fn custom_type() -> impl Strategy<Value = Option<u8>> {
-    option::weighted(0.3, 0..TYPES)
-}
-
-fn due_in() -> impl Strategy<Value = Option<u64>> {
-    option::weighted(0.2, prop_oneof![1..500_u64, 1..TICKS_PER_SECOND, Just(86_400 * TICKS_PER_SECOND)])
-}
-
-fn place() -> impl Strategy<Value = Place> {
+pub(super) fn place() -> impl Strategy<Value = Place> {
     let offset = prop_oneof![3 => Just(0), 3 => -1..=1_i64, 1 => -300..=300_i64];
     prop_oneof![
         1 => Just(Place::Start),
         1 => Just(Place::End),
+        1 => Just(Place::Near { thousandths: 0, offset: 0 }),
         8 => (0..=1000_u16, offset).prop_map(|(thousandths, offset)| Place::Near { thousandths, offset }),
     ]
 }

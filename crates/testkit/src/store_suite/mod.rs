@@ -13,13 +13,24 @@
 //!
 //! in a test file of its own: one `#[test]` comes out for each promise.
 
+mod aftermath;
 mod batches;
+mod edits;
 mod listings;
 mod pages;
+mod reactions;
+mod removals;
+mod story;
 
+pub use aftermath::*;
 pub use batches::*;
+pub use edits::*;
 pub use listings::*;
 pub use pages::*;
+pub use reactions::*;
+pub use removals::*;
+
+use story::Story;
 
 use crate::{
     BatchBuilder, Outcome,
@@ -84,6 +95,26 @@ macro_rules! store_suite {
             names_of_any_letters_are_told_apart,
             records_read_as_they_were_last_set,
             records_are_scanned_in_byte_order,
+            the_newest_edit_is_what_readers_see,
+            edits_go_with_their_message,
+            the_bound_of_bytes_counts_the_newest_content,
+            what_a_removal_would_take_is_resolved,
+            a_deletion_takes_exactly_what_it_names,
+            pages_tell_what_they_skipped_exactly_once,
+            deleting_while_paging_leaves_no_hole,
+            expiry_reads_alike_before_and_after_it_is_applied,
+            a_floor_takes_everything_below,
+            floors_are_found_by_count_and_age,
+            removals_stay_exact_among_many_thousands,
+            a_removal_in_too_many_pieces_is_refused,
+            a_reaction_stands_until_it_is_taken_back,
+            reactions_are_listed_by_message_and_by_time,
+            reactions_go_with_their_message,
+            a_channel_tells_its_changes_in_order,
+            the_feed_tells_every_kind_of_change,
+            what_is_due_is_told_until_it_is_gone,
+            sweeping_changes_no_answer,
+            erasing_changes_no_answer,
         );
     };
     ($open:expr; $($promise:ident),+ $(,)?) => {

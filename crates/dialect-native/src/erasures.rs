@@ -1,0 +1,119 @@
+//! `erasures`: takes a person out of an app, and keeps a receipt that names nobody.
+
+use crate::{
+    Native, convert,
+    error::Problem,
+    fields::Fields,
+    json,
+    params::Params,
+    settings::{DEFAULT_LIMIT, LISTED},
+    wire::origin_name,
+};
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, header};
+use model::{ChannelName, Id};
+use serde_json::{Value, json};
+use service::{Caller, Erased, Erasure, ErasureState};
+
+impl Native {
+    /// Begins to erase a `user` (and its `origin`, if it came through a vendor's dialect): 202, with where to ask how far
+    /// it is.
+    pub(crate) async fn erase(
+        &self,
+        caller: &Caller,
+        query: Option<&str>,
+        body: Body,
+    ) -> Result<Response<Body>, Problem> {
+        Params::parse(query)?.finish(&[])?;
+        let body = self.body(body).await?;
+        let mut fields = Fields::of_body(&body)?;
+        let user: String = fields.required("user")?;
+        let origin = fields.take::<String>("origin")?;
+        fields.finish()?;
+        let user = convert::user("user", &user, origin.as_deref())?;
+        let erasure = self.channels.erase(caller, &user).await?;
+        let place = format!("/v1/apps/{}/erasures/{}", caller.app, erasure.id);
+        let mut response = json(show(&erasure).to_string().into());
+        *response.status_mut() = StatusCode::ACCEPTED;
+        if let Ok(place) = HeaderValue::try_from(place) {
+            response.headers_mut().insert(header::LOCATION, place);
+        }
+        Ok(response)
+    }
+
+    pub(crate) async fn erasure(
+        &self,
+        caller: &Caller,
+        id: &str,
+        query: Option<&str>,
+    ) -> Result<Response<Body>, Problem> {
+        Params::parse(query)?.finish(&[])?;
+        let erasure = self.channels.erasure(caller, id).await?;
+        Ok(json(show(&erasure).to_string().into()))
+    }
+
+    pub(crate) async fn list_erasures(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
+        let mut params = Params::parse(query)?;
+        let after = params.take("after")?;
+        let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
+        params.finish(&["after", "limit"])?;
+        let erasures = self.channels.erasures(caller, after.as_deref(), limit).await?;
+        let next = erasures.last().filter(|_| erasures.len() == limit as usize).map(|last| last.id.clone());
+        let erasures: Vec<Value> = erasures.iter().map(show).collect();
+        Ok(json(json!({ "erasures": erasures, "next": next }).to_string().into()))
+    }
+
+    /// The channels in which it took something.
+    pub(crate) async fn erased_in(
+        &self,
+        caller: &Caller,
+        id: &str,
+        query: Option<&str>,
+    ) -> Result<Response<Body>, Problem> {
+        let mut params = Params::parse(query)?;
+        let after = params.take("after")?.map(|name| ChannelName::named(&name)).transpose();
+        let after = after.map_err(|error| Problem::invalid("after", error.message))?;
+        let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
+        params.finish(&["after", "limit"])?;
+        let touched = self.channels.erased_in(caller, id, after.as_ref(), limit).await?;
+        let next = touched.last().filter(|_| touched.len() == limit as usize).and_then(|last| last.channel.as_named());
+        let channels: Vec<Value> = touched
+            .iter()
+            .map(|one| {
+                let mut shown = erased(&one.erased);
+                shown["channel"] = one.channel.to_string().into();
+                shown
+            })
+            .collect();
+        Ok(json(json!({ "channels": channels, "next": next }).to_string().into()))
+    }
+}
+
+fn show(erasure: &Erasure) -> Value {
+    let state = match erasure.state {
+        ErasureState::Removing => "removing",
+        ErasureState::Scrubbing => "scrubbing",
+        ErasureState::Done => "done",
+    };
+    let time = |ticks: u64| convert::time(Id::new(ticks, 0));
+    json!({
+        "id": erasure.id,
+        "state": state,
+        "user": erasure.user.as_ref().map(|user| &*user.id),
+        "origin": erasure.user.as_ref().map(|user| origin_name(user.origin)),
+        "started": time(erasure.started_at),
+        "finished": erasure.finished_at.map(time),
+        "erased": erased(&erasure.erased),
+        "channels": erasure.channels,
+        "waits_for_hold": erasure.waits_for,
+    })
+}
+
+fn erased(erased: &Erased) -> Value {
+    json!({
+        "messages": erased.messages,
+        "edits": erased.edits,
+        "reactions": erased.reactions,
+        "records": erased.records,
+    })
+}

@@ -1,0 +1,200 @@
+//! Edits: new contents that lie beside their messages and are merged when read. The newest wins, the others stay as
+//! versions. Channels and pages without edits pay a comparison of seqs; a page with edits pays one range.
+
+use crate::{
+    alteration::{self, Alteration},
+    channels::NameCache,
+    content::Content,
+    device::Space,
+    facts::Place,
+    keys, rows,
+    settings::EDITS_PASSED,
+    view::View,
+    walk::Slot,
+    wire::{Malformed, Parsed, Reader, put_varint},
+};
+use bytes::Bytes;
+use model::{Channel, Edit, Id, Message, Order, Result, Seq, Version};
+use std::iter::Peekable;
+
+/// The row of an edit: `seq ‖ content`.
+pub(crate) fn encode(key: &[u8], seq: Seq, content: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(content.len() + 10);
+    put_varint(&mut out, seq.0);
+    out.extend_from_slice(content);
+    rows::seal(key, &out)
+}
+
+/// The edit of a row: its own id, and what it says.
+pub(crate) fn decode(key: &[u8], value: &Bytes) -> Parsed<(Id, Edit)> {
+    let (message, id) = keys::last_two(key)?;
+    let fields = rows::open(key, value)?;
+    let mut reader = Reader::new(&fields);
+    let seq = Seq(reader.varint()?);
+    let content = fields.slice(reader.rest());
+    Ok((Id::from_raw(id), alteration::edit(Id::from_raw(message), seq, &content)?))
+}
+
+/// The newest edits of messages that are asked for in one order: a merge with one range of the table, and a look into
+/// the tails for each message.
+pub(crate) struct NewestEdits<'a> {
+    view: &'a View,
+    number: u64,
+    /// Between which seqs the table has edits.
+    edited: Option<(Seq, Seq)>,
+    is_altered: bool,
+    order: Order,
+    rows: Option<Peekable<crate::device::Rows<'a>>>,
+}
+
+impl<'a> NewestEdits<'a> {
+    pub fn new(view: &'a View, place: &Place, order: Order) -> NewestEdits<'a> {
+        let is_altered = view.parts().any(|part| part.with_altered(place.number, |_| ()).is_some());
+        let edited = place.known.facts.edited;
+        NewestEdits { view, number: place.number, edited, is_altered, order, rows: None }
+    }
+
+    /// The message as its newest edit made it.
+    pub fn merge(&mut self, message: Message) -> Result<Message> {
+        let Some((id, edit)) = self.newest(message.id, message.seq)? else { return Ok(message) };
+        Ok(Message { payload: edit.payload, extras: edit.extras, edited_at: Some(id), ..message })
+    }
+
+    fn newest(&mut self, message: Id, seq: Seq) -> Result<Option<(Id, Edit)>> {
+        if self.is_altered {
+            for part in self.view.parts().rev() {
+                if let Some((id, place)) = part.edit_of(self.number, message) {
+                    let (body, altered) = part.altered_at(place)?;
+                    return Ok(Some((id, edit_of(&body, &altered.what)?)));
+                }
+            }
+        }
+        match self.edited {
+            Some((first, last)) if first <= seq && seq <= last => self.newest_in_table(message),
+            _ => Ok(None),
+        }
+    }
+
+    fn newest_in_table(&mut self, message: Id) -> Result<Option<(Id, Edit)>> {
+        let mut passed = 0;
+        let mut found = None;
+        loop {
+            let range = self.range(message);
+            let (view, is_reverse) = (self.view, self.order == Order::Descending);
+            let rows = self.rows.get_or_insert_with(|| view.rows(Space::Edits, range, is_reverse).peekable());
+            let Some(row) = rows.peek() else { break };
+            let key = match row {
+                Ok((key, _)) => key,
+                Err(_) => return rows.next().transpose().map(|_| None),
+            };
+            let of = Id::from_raw(keys::last_two(key)?.0);
+            let is_before = match self.order {
+                Order::Ascending => of < message,
+                Order::Descending => of > message,
+            };
+            if !is_before && of != message {
+                break;
+            }
+            let row = rows.next().transpose()?;
+            if of == message {
+                found = row;
+                if self.order == Order::Descending {
+                    break;
+                }
+            }
+            passed += 1;
+            if passed >= EDITS_PASSED {
+                self.rows = None;
+                let newest =
+                    self.view.rows(Space::Edits, keys::edits_between(self.number, message.previous(), message), true);
+                found = newest.take(1).next().transpose()?;
+                break;
+            }
+        }
+        found.map(|(key, value)| Ok(decode(&key, &value)?)).transpose()
+    }
+
+    /// Where the merge goes on with a message.
+    fn range(&self, message: Id) -> std::ops::Range<Bytes> {
+        match self.order {
+            Order::Ascending => keys::edits_between(self.number, message.previous(), Id::MAX),
+            Order::Descending => keys::edits_between(self.number, Id::MIN, message),
+        }
+    }
+}
+
+fn edit_of(body: &Bytes, what: &Alteration) -> Parsed<Edit> {
+    match what {
+        Alteration::Edited { message, seq, content } => alteration::edit(*message, *seq, &body.slice(content.clone())),
+        _ => Err(Malformed("change: of another kind than an edit")),
+    }
+}
+
+impl View {
+    /// See [`model::Store::versions`].
+    pub fn versions(&self, channel: &Channel, message: Id, names: &NameCache) -> Result<Vec<Version>> {
+        let Some(place) = self.place(channel, names)? else { return Ok(Vec::new()) };
+        let Some(first) = self.message_there(&place, message)? else { return Ok(Vec::new()) };
+        let mut versions =
+            vec![Version { at: first.id, by: first.author, payload: first.payload, extras: first.extras }];
+        let mut add = |id: Id, edit: Edit| {
+            if versions.last().is_some_and(|last: &Version| last.at < id) {
+                versions.push(Version { at: id, by: edit.editor, payload: edit.payload, extras: edit.extras });
+            }
+        };
+        if place.known.facts.edited.is_some() {
+            let range = keys::edits_between(place.number, message.previous(), message);
+            for row in self.rows(Space::Edits, range, false) {
+                let (key, value) = row?;
+                let (id, edit) = decode(&key, &value)?;
+                add(id, edit);
+            }
+        }
+        for part in self.parts() {
+            let edits = part.with_altered(place.number, |shown| shown.edits_of(message).collect::<Vec<_>>());
+            for (id, at) in edits.unwrap_or_default() {
+                let (body, altered) = part.altered_at(at)?;
+                add(id, edit_of(&body, &altered.what)?);
+            }
+        }
+        Ok(versions)
+    }
+
+    /// A message that is there, with its first content.
+    fn message_there(&self, place: &Place, id: Id) -> Result<Option<Message>> {
+        let Some((slot, bytes)) = self.content_at(place, id)? else { return Ok(None) };
+        if slot.seq <= place.floor.seq || self.removed(place)?.has(slot.seq)? {
+            return Ok(None);
+        }
+        Ok(Some(Content::parse(&bytes)?.message(id, slot.seq, slot.expires_at, &bytes)))
+    }
+
+    /// Where a message lies that was ever stored and was not swept.
+    pub fn slot_at(&self, place: &Place, id: Id) -> Result<Option<Slot>> {
+        for part in self.parts().rev() {
+            let found = part.descending(place.number, id, 1)?;
+            if let Some(found) = found.first() {
+                return Ok(Some(found.slot()).filter(|slot| slot.id == id));
+            }
+        }
+        let Some(block) = self.block_at(place, id)? else { return Ok(None) };
+        Ok(block.ids.binary_search(&id).ok().map(|index| block.slot(index)))
+    }
+
+    fn content_at(&self, place: &Place, id: Id) -> Result<Option<(Slot, Bytes)>> {
+        for part in self.parts().rev() {
+            let found = part.descending(place.number, id, 1)?;
+            if let Some(found) = found.first() {
+                let slot = found.slot();
+                return Ok((slot.id == id).then(|| (slot, found.body.slice(found.published.content.clone()))));
+            }
+        }
+        let Some(block) = self.block_at(place, id)? else { return Ok(None) };
+        let Ok(index) = block.ids.binary_search(&id) else { return Ok(None) };
+        match block.content(index) {
+            // Its content was swept: it was removed.
+            range if range.is_empty() => Ok(None),
+            range => Ok(Some((block.slot(index), block.contents()?.slice(range)))),
+        }
+    }
+}

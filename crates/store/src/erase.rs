@@ -1,0 +1,62 @@
+//! Erasure: no byte of the removed messages of some channels stays on the device. Their blocks are written anew, the rows of
+//! their edits and reactions go, the touched spaces are compacted once no older view needs them, and the log that held
+//! them is written to a fresh place and overwritten.
+
+use crate::{
+    channels::Named,
+    device::Space,
+    kept_store::Shared,
+    keys,
+    settings::{ERASE_POLL, ERASE_WAIT},
+    sweep::{self, Sweeper},
+};
+use model::{Channel, Effort, Error, Result};
+use std::{collections::BTreeSet, time::Instant};
+
+/// See [`model::Store::erase`]; everything that was applied before is in the table.
+pub(crate) fn erase(shared: &Shared, channels: &[Channel]) -> Result<()> {
+    let spaces = rewrite(shared, channels)?;
+    if spaces.is_empty() {
+        return Ok(());
+    }
+    wait_for(shared, "older views are still being read", || !shared.views.has_older_snapshots())?;
+    let _writer = shared.table_writer();
+    for space in spaces {
+        shared.table.compact(space)?;
+    }
+    shared.committer().renew_log(&shared.views)?;
+    wait_for(shared, "the log is still being overwritten", || shared.committer().is_log_scrubbed())
+}
+
+/// Rewrites what the channels have; the spaces that hold the old bytes.
+fn rewrite(shared: &Shared, channels: &[Channel]) -> Result<BTreeSet<Space>> {
+    let _writer = shared.table_writer();
+    let view = shared.view()?;
+    if !sweep::is_between_flushes(shared, &view) {
+        return Err(sweep::flush_first());
+    }
+    let mut sweeper = Sweeper::new(shared, &view, None);
+    let mut spaces = BTreeSet::new();
+    let mut numbers = BTreeSet::new();
+    for channel in channels {
+        if let Named::Number(number) = view.number_of(channel, &shared.names, Effort::Disk)? {
+            numbers.insert(number);
+        }
+    }
+    for number in numbers {
+        sweeper.channel(number, sweep::everything(&view, number)?, true)?;
+        spaces.extend([keys::blocks_of(number), Space::Edits, Space::Reactions]);
+    }
+    sweeper.finish()?;
+    Ok(spaces)
+}
+
+fn wait_for(shared: &Shared, why: &str, done: impl Fn() -> bool) -> Result<()> {
+    let until = Instant::now() + ERASE_WAIT;
+    while !done() {
+        if Instant::now() >= until || shared.views.wait_until(Some(ERASE_POLL), |state, _| state.stopping) {
+            return Err(Error::unavailable(format!("not everything is erased yet: {why}")));
+        }
+    }
+    Ok(())
+}
