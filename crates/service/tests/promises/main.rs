@@ -3,6 +3,7 @@
 mod access;
 mod counting;
 mod doubt;
+mod editing;
 mod groups;
 mod load;
 mod many;
@@ -11,5 +12,6 @@ mod order;
 mod presence;
 mod publishing;
 mod reading;
+mod removing;
 mod restart;
 mod rig;

@@ -48,6 +48,10 @@ impl Rig {
         self.channels.subscribe(&admin(), topics, from).await.expect("it is followed")
     }
 
+    pub fn clock_now(&self) -> u64 {
+        model::Clock::now_ticks(&*self.clock)
+    }
+
     /// The whole history of a channel.
     pub async fn history(&self, name: &str) -> Vec<Arc<Message>> {
         let page = self.channels.history(&admin(), &channel(name), &Query::newest(1_000)).await.expect("a page");
