@@ -5,6 +5,7 @@ mod counting;
 mod doubt;
 mod editing;
 mod groups;
+mod keeping;
 mod load;
 mod many;
 mod model;
