@@ -109,6 +109,10 @@ pub fn message_of(item: &Item) -> &Arc<Message> {
     }
 }
 
+pub fn carries_message(item: &Item) -> bool {
+    matches!(&*item.change, model::Change::Channel(change) if change.what.message().is_some())
+}
+
 pub async fn next(subscription: &mut Subscription) -> Delivery {
     within(subscription.next()).await.expect("it goes on")
 }
@@ -117,7 +121,8 @@ pub async fn next(subscription: &mut Subscription) -> Delivery {
 pub async fn take(subscription: &mut Subscription, count: usize) -> Vec<Arc<Message>> {
     let mut taken = Vec::new();
     while taken.len() < count {
-        taken.extend(next(subscription).await.items.iter().map(|item| message_of(item).clone()));
+        let items = next(subscription).await.items;
+        taken.extend(items.iter().filter(|item| carries_message(item)).map(|item| message_of(item).clone()));
     }
     assert_eq!(taken.len(), count, "more came than was published");
     taken
