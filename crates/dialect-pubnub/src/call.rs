@@ -93,6 +93,10 @@ impl Call<'_> {
         let allowed = |topic: &Topic| match topic {
             Topic::Channel(name) => self.access.allows(name, rights),
             Topic::Pattern(pattern) => self.access.allows_prefix(pattern.prefix(), rights),
+            Topic::Group(group) => self.access.allows_group(group, rights),
+            Topic::Presence(name) => self.access.allows(name, Rights::PRESENCE),
+            Topic::PresencePattern(pattern) => self.access.allows_prefix(pattern.prefix(), Rights::PRESENCE),
+            Topic::PresenceGroup(group) => self.access.allows_group(group, Rights::PRESENCE),
         };
         let denied: Vec<String> = topics.iter().filter(|topic| !allowed(topic)).map(name_of).collect();
         self.permitted(denied)
@@ -110,5 +114,9 @@ fn name_of(topic: &Topic) -> String {
     match topic {
         Topic::Channel(name) => name.to_string(),
         Topic::Pattern(pattern) => pattern.to_string(),
+        Topic::Group(group) => group.to_string(),
+        Topic::Presence(name) => format!("{name}-pnpres"),
+        Topic::PresencePattern(pattern) => format!("{pattern}-pnpres"),
+        Topic::PresenceGroup(group) => format!("{group}-pnpres"),
     }
 }

@@ -62,7 +62,7 @@ impl Entries {
 fn spelling(topic: &Topic, name: &str) -> Arc<str> {
     match topic {
         Topic::Channel(ChannelName::Named(text)) => text.clone(),
-        Topic::Channel(_) | Topic::Pattern(_) => name.into(),
+        _ => name.into(),
     }
 }
 
