@@ -1,7 +1,11 @@
 //! What is served, in words for a person: the banner of a start and the answer of `check`. Secrets are never shown,
 //! but for the demo's, which everybody knows.
 
-use crate::config::{App, Config, Key, units};
+use crate::config::{
+    App, Config, Key,
+    rules::{Door, doors},
+    units,
+};
 use service::Scope;
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
@@ -43,7 +47,10 @@ pub fn overview(config: &Config) -> String {
         for (index, key) in app.keys.iter().enumerate() {
             let _ = writeln!(text, "  native API, key {}: {}", index + 1, key_in_words(key));
         }
-        if let Some(line) = pubnub(app) {
+        for line in [pubnub(app), scaledrone(app)].into_iter().flatten() {
+            let _ = writeln!(text, "  {line}");
+        }
+        for line in open_doors(app, config.listen) {
             let _ = writeln!(text, "  {line}");
         }
         for line in vendors(app) {
@@ -64,10 +71,7 @@ fn retention(app: &App) -> String {
 fn key_in_words(key: &Key) -> String {
     let rights: Vec<&str> = key.may.iter().map(|right| right.name()).collect();
     let mut text = if rights.is_empty() { "may nothing".to_owned() } else { format!("may {}", rights.join(", ")) };
-    match key.channels.as_slice() {
-        [] => text += " in all channels",
-        scopes => text += &format!(" in {}", scopes.iter().map(scope).collect::<Vec<_>>().join(", ")),
-    }
+    text += &format!(" in {}", scopes(&key.channels));
     if let Some(newest) = key.newest {
         text += &format!("; sees the newest {}", counted(newest as usize, "message"));
     }
@@ -89,15 +93,33 @@ fn on(flag: bool) -> &'static str {
     if flag { "on" } else { "off" }
 }
 
+/// What is served to Scaledrone's clients.
+fn scaledrone(app: &App) -> Option<String> {
+    let table = app.scaledrone.as_ref()?;
+    let age = |age: Option<Duration>| age.map_or(String::new(), |age| format!(" of {}", units::show_duration(age)));
+    let history = table.history.map_or("off".to_owned(), |history| {
+        format!("{}{}", counted(history.messages as usize, "message"), age(history.age))
+    });
+    Some(format!("Scaledrone channel {}, tokens {}, history {history}", table.channel, on(table.require_auth)))
+}
+
+/// What may be done without a key or a token, a sentence for each dialect that is served and asks for none.
+fn open_doors(app: &App, listen: SocketAddr) -> Vec<String> {
+    let sentence = |door: &Door<'_>| {
+        let (dialect, may) = match door.name {
+            "pubnub" if app.pubnub.as_ref()?.delete_from_history => ("PubNub", "read, write and delete in"),
+            "pubnub" => ("PubNub", "read and write in"),
+            "scaledrone" if app.scaledrone.as_ref()?.history.is_none() => ("Scaledrone", "follow and write in"),
+            "scaledrone" => ("Scaledrone", "read and write in"),
+            _ => return None,
+        };
+        Some(format!("anyone who can reach {listen} may {may} {} through {dialect}", scopes(door.channels)))
+    };
+    doors(app).iter().filter(|door| door.open).filter_map(sentence).collect()
+}
+
 /// What is configured for the other vendors' clients, a line each.
 fn vendors(app: &App) -> Vec<String> {
-    let scaledrone = app.scaledrone.as_ref().map(|table| {
-        let age = |age: Option<Duration>| age.map_or(String::new(), |age| format!(" of {}", units::show_duration(age)));
-        let history = table.history.map_or("off".to_owned(), |history| {
-            format!("{}{}", counted(history.messages as usize, "message"), age(history.age))
-        });
-        format!("Scaledrone channel {}, tokens {}, history {history}", table.channel, on(table.require_auth))
-    });
     let agora = app.agora.as_ref().map(|table| {
         let rest = table.customer_key.as_ref().map_or("off".to_owned(), |key| format!("for customer {key}"));
         format!("Agora project {}, tokens {}, REST API {rest}", table.app_id, on(table.require_auth))
@@ -106,7 +128,14 @@ fn vendors(app: &App) -> Vec<String> {
         let epoch = table.epoch.map_or("2025-01-01T00:00:00Z".to_owned(), |epoch| epoch.to_string());
         format!("Osmium realm with {}, ids from {epoch}", counted(table.users.len(), "user"))
     });
-    [scaledrone, agora, osmium].into_iter().flatten().collect()
+    [agora, osmium].into_iter().flatten().collect()
+}
+
+fn scopes(scopes: &[Scope]) -> String {
+    match scopes {
+        [] => "all channels".to_owned(),
+        scopes => scopes.iter().map(scope).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn scope(scope: &Scope) -> String {
