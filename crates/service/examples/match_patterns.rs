@@ -47,7 +47,7 @@ async fn main() -> model::Result<()> {
 
 /// Follows a pattern of one, two or three levels, and waits until it is live.
 async fn follow(channels: &Channels, caller: &Caller, at: usize) -> model::Result<Subscription> {
-    let pattern = if at % 2 == 0 { format!("p{at}.*") } else { format!("p{at}.q.*") };
+    let pattern = if at.is_multiple_of(2) { format!("p{at}.*") } else { format!("p{at}.q.*") };
     let topic = Topic::Pattern(Pattern::new(&pattern)?);
     let mut follower = channels.subscribe(caller, vec![topic], None).await?;
     // It never ends: the first poll takes the subscription to where it waits.
