@@ -61,9 +61,7 @@ impl Alteration {
             }
             FLOORED => Alteration::Floored(Position { id: read_id(reader)?, seq: Seq(reader.varint()?) }),
             REACTED => Alteration::Reacted(Arc::new(read_reaction(reader)?)),
-            UNREACTED => {
-                Alteration::Unreacted { reaction: read_id(reader)?, was: Arc::new(read_reaction(reader)?) }
-            }
+            UNREACTED => Alteration::Unreacted { reaction: read_id(reader)?, was: Arc::new(read_reaction(reader)?) },
             _ => return Err(Malformed("change: of a kind that this version does not know")),
         })
     }

@@ -85,7 +85,9 @@ impl Pages<'_> {
         let upto = self.view.parts().next().map_or(Id::MIN, |part| part.after());
         let (first, last) = (keys::week_of(after), keys::week_of(upto));
         for week in self.view.changes_weeks.iter().filter(|week| first <= **week && **week <= last) {
-            for row in self.view.rows(Space::Changes(*week), keys::changes_between(self.place.number, after, upto), false) {
+            for row in
+                self.view.rows(Space::Changes(*week), keys::changes_between(self.place.number, after, upto), false)
+            {
                 if self.is_full() {
                     return Ok(());
                 }

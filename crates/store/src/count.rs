@@ -1,11 +1,7 @@
 //! Counts: two seeks and a subtraction of seqs, less what was removed between them, less what is due and was not
 //! expired yet. None of the three depends on the size of the channel or on how much was removed.
 
-use crate::{
-    channels::NameCache,
-    facts::Place,
-    view::View,
-};
+use crate::{channels::NameCache, facts::Place, view::View};
 use model::{Channel, Id, Position, Result, Seq, Span};
 
 impl View {

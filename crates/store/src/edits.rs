@@ -105,7 +105,8 @@ impl<'a> NewestEdits<'a> {
             passed += 1;
             if passed >= EDITS_PASSED {
                 self.rows = None;
-                let newest = self.view.rows(Space::Edits, keys::edits_between(self.number, message.previous(), message), true);
+                let newest =
+                    self.view.rows(Space::Edits, keys::edits_between(self.number, message.previous(), message), true);
                 found = newest.take(1).next().transpose()?;
                 break;
             }

@@ -94,13 +94,7 @@ impl View {
     }
 
     /// The seqs in (`after`, `upto`] that are due at `now`, removed or not, by container.
-    pub fn due_seqs(
-        &self,
-        place: &Place,
-        after: Seq,
-        upto: Seq,
-        now: Id,
-    ) -> Result<BTreeMap<u64, RoaringBitmap>> {
+    pub fn due_seqs(&self, place: &Place, after: Seq, upto: Seq, now: Id) -> Result<BTreeMap<u64, RoaringBitmap>> {
         let mut due: BTreeMap<u64, RoaringBitmap> = BTreeMap::new();
         let mut add = |seq: Seq| {
             if after < seq && seq <= upto {
@@ -138,7 +132,8 @@ impl View {
                 Some(Err(_)) => return Err(next_rows.next().and_then(Result::err).unwrap_or_else(gone)),
                 None => None,
             };
-            let comes_in = next_channel.filter(|(due, _)| heap.peek().is_none_or(|Reverse((first, _))| *due <= first.due));
+            let comes_in =
+                next_channel.filter(|(due, _)| heap.peek().is_none_or(|Reverse((first, _))| *due <= first.due));
             if let Some((due, number)) = comes_in {
                 if let Some(row) = next_rows.next() {
                     let (key, value) = row?;
@@ -163,11 +158,7 @@ impl View {
         self.by_channel(found, names)
     }
 
-    fn is_due_there<'a>(
-        &'a self,
-        entry: DueEntry,
-        fates: &mut HashMap<u64, (Place, Removed<'a>)>,
-    ) -> Result<bool> {
+    fn is_due_there<'a>(&'a self, entry: DueEntry, fates: &mut HashMap<u64, (Place, Removed<'a>)>) -> Result<bool> {
         let (place, removed) = match fates.entry(entry.number) {
             Occupied(there) => there.into_mut(),
             Vacant(vacant) => {

@@ -185,7 +185,8 @@ impl<'a> Altering<'a> {
         }
         if next != self.known.next_due {
             if let Some(old) = self.known.next_due {
-                pieces.put(Space::Expiring, keys::next_due_row(old, self.number), None);
+                // Until the facts say otherwise, this row is how readers find the channel.
+                pieces.last.push((Space::Expiring, keys::next_due_row(old, self.number)));
             }
             if let (Some(next), Some(name)) = (next, self.frozen.name_of(self.number)?) {
                 let key = keys::next_due_row(next, self.number);
@@ -201,7 +202,8 @@ impl<'a> Altering<'a> {
     fn settle_due(&mut self, next: Option<Id>, pieces: &mut Pieces<'_>) -> Result<Option<Id>> {
         let Some(from) = next else { return Ok(None) };
         let view = self.view;
-        for (done, row) in view.rows(Space::Expiring, keys::due_between(self.number, from, Id::MAX), false).enumerate() {
+        for (done, row) in view.rows(Space::Expiring, keys::due_between(self.number, from, Id::MAX), false).enumerate()
+        {
             let (key, _) = row?;
             let (_, due, seq) = keys::parse_due(&key)?;
             if done >= DUE_SETTLED || !self.is_gone(Seq(seq))? {

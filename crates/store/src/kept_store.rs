@@ -15,9 +15,9 @@ use crate::{
     view::{Frozen, View, Views},
 };
 use model::{
-    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage, Head,
-    Id, Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Seq,
-    Settled, ShardId, Span, Store, Target, Version, Window,
+    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage,
+    Head, Id, Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
+    Seq, Settled, ShardId, Span, Store, Target, Version, Window,
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::AtomicU64},

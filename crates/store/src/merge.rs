@@ -2,8 +2,8 @@
 //! alone (`store.md` §4), so that a message is written at most three times and a flush that is done again cuts alike.
 
 use crate::{
-    flush_altered::Altering,
     block::{self, Block, Row},
+    flush_altered::Altering,
     keys::{self, BlockKey},
     settings::{BLOCK_MESSAGES, BLOCK_RAW_BYTES, LONE_MESSAGE_BYTES, SMALL_MESSAGES},
     tail::{Found, Part},

@@ -123,7 +123,9 @@ impl View {
         while entries.len() < limit {
             let fresh = self.next_fresh(place.number, at, upto)?;
             let stored_at = match stored.peek() {
-                Some(Ok((key, _))) => Some(keys::last_two(key).map(|(message, id)| (Id::from_raw(message), Id::from_raw(id)))?),
+                Some(Ok((key, _))) => {
+                    Some(keys::last_two(key).map(|(message, id)| (Id::from_raw(message), Id::from_raw(id)))?)
+                }
                 Some(Err(_)) => return stored.next().map_or(Ok(entries), |row| Err(row.err().unwrap_or_else(lost))),
                 None => None,
             };

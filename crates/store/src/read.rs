@@ -12,7 +12,8 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    Channel, ChannelNumber, Effort, Error, Head, Id, Message, Order, Page, RemovedCount, Result, Seq, Span, Window, limits,
+    Channel, ChannelNumber, Effort, Error, Head, Id, Message, Order, Page, RemovedCount, Result, Seq, Span, Window,
+    limits,
 };
 use std::{
     ops::{ControlFlow, Range},

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use model::{
     AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Edit, Id, IdempotencyKey, Kind, Message, Origin,
-    Payload, PayloadForm, Position, Reaction, RecordChange, RecordKey, RecordKind, Removal, Seq, SeqRange, Span, UserId,
-    What,
+    Payload, PayloadForm, Position, Reaction, RecordChange, RecordKey, RecordKind, Removal, Seq, SeqRange, Span,
+    UserId, What,
 };
 use std::sync::Arc;
 

@@ -332,7 +332,8 @@ pub(crate) fn everything(view: &View, number: u64) -> Result<SweepRow> {
     let mut containers: BTreeSet<u64> =
         view.root(&place)?.map(|root| root.counts.keys().copied().collect()).unwrap_or_default();
     for part in view.parts() {
-        containers.extend(part.with_removed(number, |tail, _| tail.containers().collect::<Vec<_>>()).unwrap_or_default());
+        containers
+            .extend(part.with_removed(number, |tail, _| tail.containers().collect::<Vec<_>>()).unwrap_or_default());
     }
     Ok(SweepRow { containers })
 }

@@ -86,7 +86,12 @@ pub(crate) struct FlushState {
 
 impl Views {
     pub fn new(view: View) -> Views {
-        Views { current: ArcSwap::from_pointee(view), state: Mutex::default(), changed: Condvar::new(), older: Mutex::default() }
+        Views {
+            current: ArcSwap::from_pointee(view),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            older: Mutex::default(),
+        }
     }
 
     /// The newest view.
