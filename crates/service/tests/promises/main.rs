@@ -1,6 +1,7 @@
 //! What the service promises, each promise a test, over the store's oracle and a clock that tests move.
 
 mod access;
+mod altering;
 mod counting;
 mod doubt;
 mod editing;
