@@ -85,7 +85,7 @@ async fn a_policy_holds_for_every_read_at_once_and_is_made_durable_later() {
     set(&rig, Some("room"), Some(newest(100))).await;
     assert_eq!(texts(&rig.history("room").await), ["7", "8", "9", "10", "11"], "what is not gone is there again");
     let again = rig.restart();
-    assert_eq!(again.channels.retention(&admin()).expect("rules").len(), 2, "policies survive a restart");
+    assert_eq!(again.channels.retention(&admin()).await.expect("rules").len(), 2, "policies survive a restart");
     set(&again, Some("room"), None).await;
     assert_eq!(again.history("room").await.len(), 4);
     set(&again, None, None).await;
@@ -166,7 +166,7 @@ async fn a_hold_wins_over_deletion_expiry_retention_and_erasure() {
     let proved = UserId { verified: true, ..user("ann") };
     rig.channels.hold(&admin(), hold("case 2", HoldScope::Author(proved))).await.expect("held");
     let rig = rig.restart();
-    assert_eq!(rig.channels.holds(&admin()).expect("holds").len(), 2);
+    assert_eq!(rig.channels.holds(&admin()).await.expect("holds").len(), 2);
 
     for (room, case) in [(&room, "case"), (&other, "case 2")] {
         let refused = rig.channels.delete(&admin(), room, Target::Span(Span::ALL)).await.expect_err("it is held");
