@@ -1,7 +1,11 @@
 //! What is served, in words for a person: the banner of a start and the answer of `check`. Secrets are never shown,
 //! but for the demo's, which everybody knows.
 
-use crate::config::{App, Config, Key, units};
+use crate::config::{
+    App, Config, Key,
+    rules::{Door, doors},
+    units,
+};
 use dialect_scaledrone::HistoryCap;
 use service::Scope;
 use std::{fmt::Write, net::SocketAddr};
@@ -50,6 +54,9 @@ pub fn overview(config: &Config) -> String {
         for line in [pubnub(app), scaledrone(app), osmium(app)].into_iter().flatten() {
             let _ = writeln!(text, "  {line}");
         }
+        for line in open_doors(app, config.listen) {
+            let _ = writeln!(text, "  {line}");
+        }
         for line in vendors(app) {
             let _ = writeln!(text, "  not served by this build: {line}");
         }
@@ -68,10 +75,7 @@ fn retention(app: &App) -> String {
 fn key_in_words(key: &Key) -> String {
     let rights: Vec<&str> = key.may.iter().map(|right| right.name()).collect();
     let mut text = if rights.is_empty() { "may nothing".to_owned() } else { format!("may {}", rights.join(", ")) };
-    match key.channels.as_slice() {
-        [] => text += " in all channels",
-        scopes => text += &format!(" in {}", scopes.iter().map(scope).collect::<Vec<_>>().join(", ")),
-    }
+    text += &format!(" in {}", scopes(&key.channels));
     if let Some(newest) = key.newest {
         text += &format!("; sees the newest {}", counted(newest as usize, "message"));
     }
@@ -110,6 +114,21 @@ fn scaledrone(app: &App) -> Option<String> {
     Some(text)
 }
 
+/// What may be done without a key or a token, a sentence for each dialect that is served and asks for none.
+fn open_doors(app: &App, listen: SocketAddr) -> Vec<String> {
+    let sentence = |door: &Door<'_>| {
+        let (dialect, may) = match door.name {
+            "pubnub" if app.pubnub.as_ref()?.delete_from_history => ("PubNub", "read, write and delete in"),
+            "pubnub" => ("PubNub", "read and write in"),
+            "scaledrone" if app.scaledrone.as_ref()?.history.is_none() => ("Scaledrone", "follow and write in"),
+            "scaledrone" => ("Scaledrone", "read and write in"),
+            _ => return None,
+        };
+        Some(format!("anyone who can reach {listen} may {may} {} through {dialect}", scopes(door.channels)))
+    };
+    doors(app).iter().filter(|door| door.open).filter_map(sentence).collect()
+}
+
 /// What is configured for the other vendors' clients, a line each.
 fn vendors(app: &App) -> Vec<String> {
     let agora = app.agora.as_ref().map(|table| {
@@ -123,6 +142,13 @@ fn osmium(app: &App) -> Option<String> {
     let table = app.osmium.as_ref()?;
     let epoch = table.epoch.map_or("2025-01-01T00:00:00Z unless kept otherwise".to_owned(), |epoch| epoch.to_string());
     Some(format!("Osmium realm with {} given here, ids from {epoch}", counted(table.users.len(), "user")))
+}
+
+fn scopes(scopes: &[Scope]) -> String {
+    match scopes {
+        [] => "all channels".to_owned(),
+        scopes => scopes.iter().map(scope).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn scope(scope: &Scope) -> String {

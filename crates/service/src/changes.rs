@@ -1,8 +1,11 @@
 //! The change feed of a channel: edits, removals, floors and reactions in one order, from any position.
 
-use crate::{Caller, Channels, Rights, history, removal::hidden_upto};
-use model::{Change, ChangesPage, Channel, ChannelChange, Id, Removal, Result, Seq, SeqRange, What};
-use std::sync::Arc;
+use crate::{Caller, Channels, Rights, edits::first_shown, history, removal::hidden_upto};
+use model::{Change, ChangesPage, Channel, ChannelChange, Edit, Id, Removal, Result, Seq, SeqRange, Store, What};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 /// The part of a channel that is hidden from a caller.
 #[derive(Clone, Copy)]
@@ -29,9 +32,33 @@ impl Channels {
                 let hidden = Hidden { upto, seq };
                 page.changes = page.changes.into_iter().filter_map(|change| hidden.cut(change)).collect();
             }
+            leave_out_erased(store, &channel, &mut page.changes)?;
             Ok(page)
         });
         read.await
+    }
+}
+
+/// Leaves out edits that an erasure hides. Blocks.
+fn leave_out_erased(store: &dyn Store, channel: &Channel, changes: &mut Vec<Arc<Change>>) -> Result<()> {
+    let mut begins: HashMap<Id, Id> = HashMap::new();
+    for edit in changes.iter().filter_map(|change| edit_of(change)) {
+        if let Entry::Vacant(begin) = begins.entry(edit.message) {
+            let versions = store.versions(channel, edit.message)?;
+            begin.insert(versions.get(first_shown(&versions)).map_or(Id::MIN, |version| version.at));
+        }
+    }
+    changes.retain(|change| {
+        let begins = edit_of(change).and_then(|edit| begins.get(&edit.message));
+        begins.is_none_or(|begins| change.id() >= *begins)
+    });
+    Ok(())
+}
+
+fn edit_of(change: &Change) -> Option<&Edit> {
+    match change {
+        Change::Channel(ChannelChange { what: What::Edited(edit), .. }) => Some(edit),
+        _ => None,
     }
 }
 

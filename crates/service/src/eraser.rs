@@ -4,15 +4,14 @@
 //! counts nothing twice.
 
 use crate::{
-    erasure::records_of,
-    erasure::{Erased, ErasedIn, ErasureState, SUMMARIES, Work, channels_of},
+    erasure::{Erased, ErasedIn, ErasureState, SUMMARIES, Work, channels_of, mark, records_of},
     maintenance::Keeper,
     order::{Aim, Order},
     policies::all_records,
 };
 use model::{
-    Change, Channel, Edit, Effort, ErrorKind, Id, Order as Direction, Origin, RecordKind, Result, Seq, Span, Target,
-    UserId, What, Window,
+    Change, Channel, Edit, Effort, ErrorKind, Id, Order as Direction, RecordKind, Result, Seq, Span, Target, UserId,
+    What, Window,
 };
 use std::sync::Arc;
 
@@ -118,7 +117,7 @@ impl Current {
         let Some(user) = self.work.erasure.user.clone() else { return Ok(false) };
         match (self.work.erasure.state, &mut self.at) {
             (ErasureState::Removing, None) => self.next_channel(keeper, &user),
-            (ErasureState::Removing, Some(at)) => match at.look(keeper, &user, &self.work.mark()) {
+            (ErasureState::Removing, Some(at)) => match at.look(keeper, &user, &mark(&self.work.erasure.id)) {
                 Ok(false) => Ok(true),
                 Ok(true) => self.finish_channel(keeper, &user).map(|()| true),
                 Err(error) if error.kind == ErrorKind::Conflict => {
@@ -278,7 +277,7 @@ fn passed_over<T>(outcome: Result<T>) -> Result<()> {
 
 /// What an erasure took from a channel, by the channel's change feed.
 fn count(keeper: &Keeper, channel: &Channel, work: &Work, user: &UserId) -> Result<Erased> {
-    let mark = Some(work.mark());
+    let mark = Some(mark(&work.erasure.id));
     let mut erased = Erased::default();
     let mut after = work.began;
     loop {
@@ -306,11 +305,4 @@ fn remove_records(keeper: &Keeper, work: &Work, user: &UserId) -> Result<u64> {
         keeper.put_record(record.key.clone(), None)?;
     }
     Ok(records.len() as u64)
-}
-
-impl Work {
-    /// By whom everything is done that this erasure does.
-    fn mark(&self) -> UserId {
-        UserId { origin: Origin::Native, id: format!("erasure {}", self.erasure.id).into(), verified: true }
-    }
 }

@@ -9,7 +9,10 @@ use crate::{
     resolve::held_by,
 };
 use bytes::Bytes;
-use model::{AppId, ChannelName, Error, ErrorKind, Id, Record, RecordKey, RecordKind, Result, UserId};
+use model::{AppId, ChannelName, Error, ErrorKind, Id, Origin, Record, RecordKey, RecordKind, Result, UserId};
+
+/// How the names of erasures begin where they stand for who did something.
+const MARK: &str = "scrollback:erasure:";
 
 /// The records of erasures.
 pub(crate) const SUMMARIES: &[u8] = b"erasure/";
@@ -52,7 +55,7 @@ pub enum ErasureState {
 pub struct Erased {
     /// Messages of the user.
     pub messages: u64,
-    /// Messages of others whose content was the user's and is not any more.
+    /// Messages of others whose content was the user's, and which show again what they showed before.
     pub edits: u64,
     /// Reactions of the user.
     pub reactions: u64,
@@ -245,6 +248,16 @@ impl Erased {
 /// How the names begin of all records of kind `ReadMark` that are about a user: by this an erasure finds them.
 pub fn records_of(user: &UserId) -> Vec<u8> {
     [&[user.origin as u8, u8::from(user.verified)][..], user.id.as_bytes(), b"\0"].concat()
+}
+
+/// By whom everything is done that an erasure does.
+pub(crate) fn mark(id: &str) -> UserId {
+    UserId { origin: Origin::Native, id: [MARK, id].concat().into(), verified: true }
+}
+
+/// Whether an erasure did it: a content that it put back hides all that the message had before.
+pub(crate) fn is_mark(user: Option<&UserId>) -> bool {
+    user.is_some_and(|user| user.origin == Origin::Native && user.id.starts_with(MARK))
 }
 
 /// The records of the channels in which an erasure took something.

@@ -156,7 +156,7 @@ impl Shared {
         };
         let above = visible.above(head);
         // The channel may have grown since its head was read; the caller still sees no more than it may.
-        let newest = visible.newest.map(|newest| u32::try_from(newest).unwrap_or(u32::MAX));
+        let newest = reach.caller.newest.map(|newest| u32::try_from(newest).unwrap_or(u32::MAX));
         let limit = newest.map_or(query.limit, |newest| query.limit.min(newest));
         let window = |span, order, limit| Window {
             span: visible.cut(span),

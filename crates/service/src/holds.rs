@@ -93,7 +93,7 @@ impl Channels {
     }
 
     /// The holds of the caller's app, by name. Needs [`Rights::ADMIN`](crate::Rights::ADMIN).
-    pub fn holds(&self, caller: &Caller) -> Result<Vec<Hold>> {
+    pub async fn holds(&self, caller: &Caller) -> Result<Vec<Hold>> {
         self.shared.admit_admin(caller)?;
         Ok(self.shared.live.policies.of(&caller.app).holds.values().cloned().collect())
     }

@@ -99,7 +99,7 @@ impl Retention {
 
 impl Channels {
     /// The policies of the caller's app: the app's first, then those of channels. Needs [`Rights::ADMIN`](crate::Rights::ADMIN).
-    pub fn retention(&self, caller: &Caller) -> Result<Vec<RetentionRule>> {
+    pub async fn retention(&self, caller: &Caller) -> Result<Vec<RetentionRule>> {
         self.shared.admit_admin(caller)?;
         let policies = self.shared.live.policies.of(&caller.app);
         let of_app = RetentionRule { channel: None, retention: policies.app.unwrap_or(policies.configured) };

@@ -3,10 +3,11 @@
 //! comes later does not see it, wherever it is served from.
 
 use crate::{
+    erasure::is_mark,
     hash::Place,
     removals::{Taken, removed_by},
 };
-use model::{Change, Id, Span, What};
+use model::{Change, Edit, Id, What};
 use std::{
     collections::VecDeque,
     sync::{Arc, PoisonError, RwLock},
@@ -69,6 +70,12 @@ impl Ring {
             if let Some(taken) = removed_by(&recent.change) {
                 state.take_out(recent.place, &taken);
             }
+            if let Change::Channel(change) = &*recent.change
+                && let What::Edited(edit) = &change.what
+                && is_mark(edit.editor.as_ref())
+            {
+                state.take_out_edits(recent.place, edit);
+            }
             let entry = Entry { pushed: now, id: recent.id, place: recent.place, change: Some(recent.change.clone()) };
             state.bytes += entry.cost();
             state.entries.push_back(entry);
@@ -118,20 +125,27 @@ impl Ring {
 impl State {
     /// Takes out what this removes, and what it was edited to.
     fn take_out(&mut self, place: Place, taken: &Taken<'_>) {
-        let span = match taken {
-            // Edits come after their message.
-            Taken::Ranges(removal) => Span { after: removal.span.after, upto: Id::MAX },
-            Taken::Upto(_) => Span::ALL,
+        let after = match taken {
+            Taken::Ranges(removal) => removal.span.after,
+            Taken::Upto(_) => Id::MIN,
         };
-        let first = self.entries.partition_point(|entry| entry.id <= span.after);
+        self.take_out_where(place, after, |what| match what {
+            What::Published { message, .. } => taken.took(message.seq),
+            What::Edited(edit) => taken.took(edit.seq),
+            _ => false,
+        });
+    }
+
+    /// Takes out what the message of this edit was edited to before.
+    fn take_out_edits(&mut self, place: Place, newest: &Edit) {
+        let is_older = |what: &What| matches!(what, What::Edited(edit) if edit.message == newest.message);
+        self.take_out_where(place, newest.message, is_older);
+    }
+
+    fn take_out_where(&mut self, place: Place, after: Id, goes: impl Fn(&What) -> bool) {
+        let first = self.entries.partition_point(|entry| entry.id <= after);
         for entry in self.entries.range_mut(first..).filter(|entry| entry.place == place) {
-            let Some(Change::Channel(change)) = entry.change.as_deref() else { continue };
-            let seq = match &change.what {
-                What::Published { message, .. } => message.seq,
-                What::Edited(edit) => edit.seq,
-                _ => continue,
-            };
-            if taken.took(seq) {
+            if matches!(entry.change.as_deref(), Some(Change::Channel(change)) if goes(&change.what)) {
                 let before = entry.cost();
                 entry.change = None;
                 self.bytes -= before - entry.cost();

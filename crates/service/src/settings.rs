@@ -82,7 +82,7 @@ pub struct Settings {
     pub presence_interval: Duration,
     /// Users that an interval lists; if more came or went it lists none.
     pub presence_interval_users: usize,
-    /// Presence events, and channels with an interval, that may wait to be announced.
+    /// Presence events that may wait to be announced; what comes then waits for an interval.
     pub presence_waiting: usize,
     /// Channels that a subscription may have to merge to catch up.
     pub catch_up_channels: usize,

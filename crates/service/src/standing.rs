@@ -3,7 +3,7 @@
 
 use crate::{hash::Place, ring::Recent};
 use foldhash::fast::RandomState;
-use model::{Change, Id, RecordKey, RecordKind};
+use model::{Change, Id, RecordChange, RecordKey, RecordKind};
 use std::{
     collections::HashMap,
     fmt,
@@ -112,7 +112,7 @@ impl Standings {
         for recent in changes {
             if let Change::Record(change) = &*recent.change
                 && change.key.kind == RecordKind::Grant
-                && let Some(standing) = self.known().standings.remove(&recent.place)
+                && let Some(standing) = self.known().leave(recent.place, version_after(recent.id, change))
             {
                 standing.0.ended_at.store(recent.id.raw(), Ordering::Release);
             }
@@ -122,4 +122,21 @@ impl Standings {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().expect("no panic happens under this lock")
     }
+}
+
+impl Known {
+    /// Takes out what a change to this version ends. A look may have seen the version before it was announced: what stands
+    /// on it goes on.
+    fn leave(&mut self, place: Place, version: Id) -> Option<Standing> {
+        let standing = self.standings.get(&place)?;
+        if standing.0.version.get() == Some(&version) {
+            return None;
+        }
+        self.standings.remove(&place)
+    }
+}
+
+/// What a look at the record says after a change.
+fn version_after(id: Id, change: &RecordChange) -> Id {
+    if change.value.is_some() { id } else { Id::MIN }
 }

@@ -152,7 +152,7 @@ impl State {
             (Some(wall), Some(monotonic)) if now >= monotonic => Some(Doubt { wall, monotonic }),
             _ => None,
         };
-        Ok(State { line, doubt, written: None })
+        Ok(State { line, doubt, written: Some(now) })
     }
 }
 

@@ -27,8 +27,11 @@ pub(crate) struct Alterations {
     /// Reactions that were taken back, and in which batch.
     taken: HashMap<Id, u32>,
     /// What became of a user's reaction of a kind and value to a message.
-    unique: HashMap<(Id, u128), Vec<(u32, Option<Id>)>>,
+    unique: HashMap<(Id, u128), Vec<Became>>,
 }
+
+/// In which batch a reaction came, or (`None`) was taken back.
+type Became = (u32, Option<Id>);
 
 /// About what an entry of an ordered map takes.
 const ENTRY_BYTES: usize = 56;

@@ -72,8 +72,9 @@ pub trait Table: Send + Sync + 'static {
     /// Deletes a space whole; its bytes leave the device once no snapshot needs them.
     fn drop_space(&self, space: Space) -> Result<()>;
 
-    /// Writes a space anew, so that nothing which was deleted or replaced before, and which no snapshot needs, is left on
-    /// the device. Blocks until it is so. The thread that writes calls it.
+    /// Writes a space anew without what was deleted or replaced and no open snapshot needs. Called again with no snapshot
+    /// open from before the end of the first call, it leaves nothing of that on the device. The thread that writes calls
+    /// it; it blocks until it is done.
     fn compact(&self, space: Space) -> Result<()>;
 
     /// Bytes on the device, and how far maintenance lags behind: for metrics and back-pressure.

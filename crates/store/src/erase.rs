@@ -19,10 +19,15 @@ pub(crate) fn erase(shared: &Shared, channels: &[Channel]) -> Result<()> {
     if spaces.is_empty() {
         return Ok(());
     }
-    wait_for(shared, "older views are still being read", || !shared.views.has_older_snapshots())?;
-    let _writer = shared.table_writer();
-    for space in spaces {
-        shared.table.compact(space)?;
+    // The second time for what only snapshots before the first one's end could need.
+    for _ in 0..2 {
+        wait_for(shared, "older views are still being read", || !shared.views.has_older_snapshots())?;
+        let _writer = shared.table_writer();
+        for space in &spaces {
+            shared.table.compact(*space)?;
+        }
+        let snapshot = shared.table.snapshot()?;
+        shared.views.update(|view| view.snapshot = snapshot);
     }
     shared.committer().renew_log(&shared.views)?;
     wait_for(shared, "the log is still being overwritten", || shared.committer().is_log_scrubbed())

@@ -81,9 +81,7 @@ impl Flusher {
             self.write(frozen)?;
             self.written = frozen.mark.batch;
         }
-        self.finish(frozen)?;
-        self.shared.stats.count_flush(begun.elapsed(), frozen.tail.body_bytes() as u64);
-        Ok(())
+        self.finish(frozen, begun)
     }
 
     /// Everything up to the checkpoint. Done again after a failure, it writes the same rows under the same keys.
@@ -112,6 +110,11 @@ impl Flusher {
                 pieces.put(Space::Channels, key, Some(value));
                 pieces.write_if_full()?;
             }
+        }
+        pieces.write()?;
+        for (space, key) in std::mem::take(&mut pieces.last) {
+            pieces.put(space, key, None);
+            pieces.write_if_full()?;
         }
         pieces.write()?;
         for (week, bytes) in std::mem::take(&mut pieces.changes) {
@@ -248,7 +251,7 @@ impl Flusher {
     }
 
     /// What follows the checkpoint: replaced blocks and old days go, the view is swapped, the log is freed.
-    fn finish(&mut self, frozen: &Frozen) -> Result<()> {
+    fn finish(&mut self, frozen: &Frozen, begun: Instant) -> Result<()> {
         let shared = &self.shared;
         let (table, mark) = (&*shared.table, frozen.mark);
         meta::delete_garbage(table, mark.batch)?;
@@ -267,6 +270,8 @@ impl Flusher {
         let feed_days: Arc<[u32]> = feed_days(table)?.into();
         let changes_weeks: Arc<[u32]> = changes_weeks(table)?.into();
         let facts = std::mem::take(&mut self.facts);
+        // Counted before it shows, so that whoever waited for it finds it counted.
+        shared.stats.count_flush(begun.elapsed(), frozen.tail.body_bytes() as u64);
         shared.views.update(|view| {
             view.frozen = None;
             view.snapshot = snapshot;
@@ -326,13 +331,25 @@ pub(crate) struct Pieces<'a> {
     block_bytes: u64,
     /// Bytes put into the change feeds, by week.
     changes: BTreeMap<u32, u64>,
+    /// Rows to be deleted when all others are written.
+    pub last: Vec<(Space, Bytes)>,
     written: u32,
 }
 
 impl<'a> Pieces<'a> {
     fn new(shared: &'a Shared, upto: u64) -> Pieces<'a> {
         let (rows, garbage) = (BTreeMap::new(), Vec::new());
-        Pieces { shared, upto, rows, garbage, bytes: 0, block_bytes: 0, changes: BTreeMap::new(), written: 0 }
+        Pieces {
+            shared,
+            upto,
+            rows,
+            garbage,
+            bytes: 0,
+            block_bytes: 0,
+            changes: BTreeMap::new(),
+            last: Vec::new(),
+            written: 0,
+        }
     }
 
     /// A row of a channel's change feed.

@@ -185,7 +185,8 @@ impl<'a> Altering<'a> {
         }
         if next != self.known.next_due {
             if let Some(old) = self.known.next_due {
-                pieces.put(Space::Expiring, keys::next_due_row(old, self.number), None);
+                // Until the facts say otherwise, this row is how readers find the channel.
+                pieces.last.push((Space::Expiring, keys::next_due_row(old, self.number)));
             }
             if let (Some(next), Some(name)) = (next, self.frozen.name_of(self.number)?) {
                 let key = keys::next_due_row(next, self.number);

@@ -167,16 +167,15 @@ impl Verifier<'_> {
         let known = channels.entry(block.key.channel).or_default();
         let before = known.last;
         let is_first = !std::mem::replace(&mut known.has_blocks, true);
-        let (facts, floor) = (known.facts, known.floor);
+        let floor = known.floor;
         known.last = Position { id: block.last().0, seq: block.last().1 };
         self.done.messages += block.len() as u64;
         if block.ids[0] <= before.id {
             self.find(place, format!("its first id does not follow {}", before.id));
         }
-        let follows = match is_first {
-            true => block.seq(0) <= floor.seq.next() && (facts.swept.seq > Seq::NONE || block.seq(0) == Seq(1)),
-            false => block.seq(0) == before.seq.next(),
-        };
+        // Below a floor a sweep may have taken any blocks.
+        let is_swept = block.seq(0) <= floor.seq.next() && block.seq(0) > before.seq;
+        let follows = is_swept || (!is_first && block.seq(0) == before.seq.next()) || block.seq(0) == Seq(1);
         if !follows || block.last().1.0 - block.seq(0).0 + 1 != block.len() as u64 {
             self.find(place, format!("its seqs do not go on after {}", before.seq));
         }
@@ -203,7 +202,7 @@ impl Verifier<'_> {
                 Some(row)
                     if row != known.last
                         && !(known.is_ahead && row.seq > known.last.seq)
-                        && !(!known.has_blocks && row.seq <= known.facts.swept.seq) =>
+                        && row.seq > known.floor.seq =>
                 {
                     self.find(&place, format!("its row ends at {row:?}, its blocks at {:?}", known.last));
                 }
@@ -215,11 +214,11 @@ impl Verifier<'_> {
         for part in view.parts() {
             for number in part.numbers() {
                 let Some(ends) = part.ends(number)? else { continue };
-                let stored = channels.get(&number).map(|known| match known.has_blocks {
-                    true => (known.last.id, known.last.seq),
-                    false => (known.facts.swept.id, known.facts.swept.seq),
-                });
-                let stored = stored.unwrap_or_default();
+                let known = channels.get(&number).copied().unwrap_or_default();
+                let stored = match known.last.seq < known.floor.seq && ends.first.1 <= known.floor.seq.next() {
+                    true => (Id::MIN, Seq(ends.first.1.0 - 1)),
+                    false => (known.last.id, known.last.seq),
+                };
                 let (id, seq) = lasts.insert(number, ends.last).unwrap_or(stored);
                 if ends.first.0 <= id || ends.first.1 != seq.next() {
                     self.find(format!("channel {number}"), format!("its tail does not go on after seq {seq}"));

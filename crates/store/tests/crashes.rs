@@ -4,7 +4,8 @@
 mod support;
 
 use model::{
-    ApplyError, Batch, Change, Channel, Effort, FeedItem, FeedKind, Id, Message, Order, Seq, Span, Store, What, Window,
+    ApplyError, Batch, Change, Channel, Effort, FeedItem, FeedKind, Id, Order, Position, Reaction, Seq, Span, Store,
+    Target, What, Window,
 };
 use proptest::prelude::*;
 use std::{
@@ -13,10 +14,14 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 use store::Settings;
 use support::OnMemory;
-use testkit::{BatchBuilder, Fields, LogFault, TableFault, channel, judge, setting, store_suite::StoreUnderTest};
+use testkit::{
+    BatchBuilder, ChannelState, Fields, LogFault, MemoryStore, TableFault, channel, judge, removal_of, setting,
+    store_suite::StoreUnderTest, user,
+};
 
 const CHANNELS: usize = 5;
 
@@ -25,7 +30,17 @@ enum Op {
     /// A batch: (channel, messages of it, bytes of each, whether they expire)…
     Publish(Vec<(usize, u8, u16, bool)>),
     Record(u8, bool),
+    /// Things happen to messages of a channel, one batch each.
+    Alter(Vec<(usize, Alter, u16)>),
     Flush,
+    Sweep,
+    /// The power is cut in the `n`th write of a sweep.
+    SweepCut {
+        write: u32,
+        seed: u64,
+    },
+    /// Everything that was removed leaves the device.
+    Erase,
     /// The flush fails in its `n`th write, and is tried again.
     FlushFails {
         write: u32,
@@ -45,13 +60,34 @@ enum Op {
     RewriteFails,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Alter {
+    Edit,
+    DeleteOne,
+    DeleteMany,
+    Expire,
+    Floor,
+    React,
+    Unreact,
+}
+
 fn op() -> impl Strategy<Value = Op> {
+    use Alter::{DeleteMany, DeleteOne, Edit, Expire, Floor, React, Unreact};
+    let alter = prop_oneof![
+        3 => Just(Edit), 3 => Just(DeleteOne), 1 => Just(DeleteMany), 2 => Just(Expire), 1 => Just(Floor),
+        3 => Just(React), 1 => Just(Unreact)
+    ];
+    let alters = prop::collection::vec((0..CHANNELS, alter, 0u16..1000), 1..6);
     let part = (0..CHANNELS, 1u8..40, prop_oneof![9 => 0u16..200, 1 => 1000u16..4000], any::<bool>());
     let fault = prop_oneof![Just(LogFault::Refuse), Just(LogFault::UnknownKept), Just(LogFault::UnknownLost)];
     prop_oneof![
         8 => prop::collection::vec(part, 1..4).prop_map(Op::Publish),
         1 => (0u8..3, any::<bool>()).prop_map(|(name, set)| Op::Record(name, set)),
+        6 => alters.prop_map(Op::Alter),
         2 => Just(Op::Flush),
+        1 => Just(Op::Sweep),
+        1 => (1u32..5, any::<u64>()).prop_map(|(write, seed)| Op::SweepCut { write, seed }),
+        1 => Just(Op::Erase),
         1 => (1u32..8, 0usize..3).prop_map(|(write, after_spaces)| Op::FlushFails { write, after_spaces }),
         4 => (1u32..10, any::<u64>()).prop_map(|(write, seed)| Op::FlushCut { write, seed }),
         1 => Just(Op::Restart),
@@ -64,7 +100,8 @@ fn op() -> impl Strategy<Value = Op> {
 struct History {
     tested: OnMemory,
     builder: BatchBuilder,
-    messages: BTreeMap<Channel, Vec<Arc<Message>>>,
+    /// What happened, in the plainest reading.
+    oracle: MemoryStore,
     records: BTreeMap<u8, Vec<u8>>,
     changes: Vec<Arc<Change>>,
 }
@@ -73,19 +110,17 @@ impl History {
     fn new(settings: Settings) -> History {
         let (tested, builder) = (OnMemory::empty(settings), BatchBuilder::new());
         tested.store.settle(builder.shard(), builder.epoch()).expect("an empty store settles");
-        let (messages, records, changes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        History { tested, builder, messages, records, changes }
+        let (oracle, records, changes) = (MemoryStore::new(), BTreeMap::new(), Vec::new());
+        oracle.settle(builder.shard(), builder.epoch()).expect("the oracle settles");
+        History { tested, builder, oracle, records, changes }
     }
 
     fn happened(&mut self, batch: &Batch) {
+        self.oracle.apply(batch).expect("the oracle takes a valid batch");
         for change in &batch.changes {
             self.changes.push(change.clone());
             match &**change {
-                Change::Channel(change) => {
-                    if let What::Published { message, .. } = &change.what {
-                        self.messages.entry(change.channel.clone()).or_default().push(message.clone());
-                    }
-                }
+                Change::Channel(_) => {}
                 Change::Record(change) => {
                     let name = *change.key.name.last().expect("names here are not empty");
                     match &change.value {
@@ -114,8 +149,47 @@ impl History {
         }
     }
 
+    fn alter(&mut self, room: &Channel, alter: Alter, place: u16) {
+        let state = self.oracle.state(room);
+        let there: Vec<_> = state.there().cloned().collect();
+        let nth = |count: usize| usize::from(place) * count / 1000;
+        let Some(message) = there.get(nth(there.len())) else { return };
+        let reaction = Reaction {
+            message: message.id,
+            user: user("ann"),
+            kind: "reaction".into(),
+            value: format!("{}", place % 3).into(),
+        };
+        let builder = &mut self.builder;
+        match alter {
+            Alter::Edit => drop(builder.edit(room, message, &format!("edited {place}"))),
+            Alter::DeleteOne => drop(builder.delete(room, removal_of(std::slice::from_ref(message)))),
+            Alter::DeleteMany => drop(builder.delete(room, removal_of(&there[nth(there.len())..]))),
+            Alter::Expire => {
+                let due: Vec<_> = there.into_iter().filter(|m| m.is_expired(builder.next_id())).take(9).collect();
+                if !due.is_empty() {
+                    builder.expire(room, removal_of(&due));
+                }
+            }
+            Alter::Floor => drop(builder.floor(room, Position { id: message.id, seq: message.seq })),
+            Alter::React => {
+                if self.oracle.reaction(room, &reaction).expect("the oracle knows").is_none() {
+                    builder.react(room, &reaction);
+                }
+            }
+            Alter::Unreact => {
+                let made = self.oracle.reactions_made(room, Span::ALL, Order::Ascending, 1).expect("the oracle knows");
+                if let Some(made) = made.first() {
+                    builder.unreact(room, made.id, &made.reaction);
+                }
+            }
+        }
+        self.apply();
+    }
+
     fn take_over(&mut self) {
         let settled = self.tested.store.settle(self.builder.shard(), self.builder.epoch() + 1).expect("settle");
+        self.oracle.settle(self.builder.shard(), self.builder.epoch() + 1).expect("the oracle settles");
         self.builder.take_over(settled);
     }
 
@@ -136,7 +210,23 @@ impl History {
                 self.builder.set(&setting(&[b'a' + name]), set.then_some(&value[..]));
                 self.apply();
             }
+            Op::Alter(alters) => {
+                for (room, alter, place) in alters {
+                    self.alter(&channel(&format!("room {room}")), *alter, *place);
+                }
+            }
             Op::Flush => self.tested.flush(),
+            Op::Sweep => drop(self.tested.store.sweep(Duration::from_secs(1)).expect("a sweep works")),
+            Op::SweepCut { write, seed } => {
+                self.fault_at(*write, TableFault::PowerCut { seed: *seed });
+                let _ = self.tested.store.sweep(Duration::from_secs(1));
+                self.tested.table.on_write(|| {});
+                return self.reopen(OnMemory::crash);
+            }
+            Op::Erase => {
+                let rooms: Vec<Channel> = (0..CHANNELS).map(|room| channel(&format!("room {room}"))).collect();
+                self.tested.store.erase(&rooms).expect("an erasure works");
+            }
             Op::FlushFails { write, after_spaces } => {
                 self.fault_at(*write, TableFault::WriteFailsAfter(*after_spaces));
                 let _ = self.tested.store.flush();
@@ -181,11 +271,13 @@ impl History {
         if cut {
             self.tested = self.tested.crash();
         }
-        let settled = self.tested.store.settle(way_back.shard(), way_back.epoch() + 1).expect("settle");
+        let (way_back_shard, way_back_epoch) = (way_back.shard(), way_back.epoch());
+        let settled = self.tested.store.settle(way_back_shard, way_back_epoch + 1).expect("settle");
         match settled.last_batch == batch.number {
             true => self.happened(&batch),
             false => self.builder = way_back,
         }
+        self.oracle.settle(way_back_shard, way_back_epoch + 1).expect("the oracle settles");
         self.builder.take_over(settled);
         self
     }
@@ -193,27 +285,14 @@ impl History {
     fn check(&self) {
         let store = &self.tested.store;
         let now = self.builder.next_id();
-        for (room, all) in &self.messages {
-            let ids: Vec<Id> = all.iter().map(|message| message.id).collect();
-            let (some, other) = (ids[ids.len() / 3], ids[ids.len() - 1 - ids.len() / 4]);
-            let spans = [Span::ALL, Span { after: some.min(other), upto: some.max(other) }];
-            let above = [Seq::NONE, Seq(ids.len() as u64 / 2)];
-            for (span, above, order, limit) in [
-                (spans[0], above[0], Order::Ascending, 10_000),
-                (spans[0], above[0], Order::Descending, 7),
-                (spans[1], above[0], Order::Descending, 10_000),
-                (spans[1], above[1], Order::Ascending, 5),
-                (spans[0], above[1], Order::Ascending, 300),
-                (spans[0], above[1], Order::Descending, 300),
-            ] {
-                let window = Window { span, order, limit, above, author: None, custom_type: None, now };
-                let page = store.read(room, &window, Effort::Disk).expect("reads work").expect("with an answer");
-                judge::page(&page, &window, all).unwrap_or_else(|why| panic!("{why}\nasked: {window:?}"));
-                let there = |m: &&Arc<Message>| span.contains(m.id) && m.seq > above && !m.is_expired(now);
-                let count = store.count(room, span, above, now).expect("counting works");
-                assert_eq!(count, all.iter().filter(there).count() as u64, "{room:?} {span:?} above {above}");
-            }
+        for (room, state) in &self.oracle.states(self.builder.shard()) {
+            self.check_pages(room, state, now);
+            self.check_asides(room, now);
         }
+        let due = store.due(self.builder.shard(), now, 50).expect("what is due is told");
+        let states = self.oracle.states(self.builder.shard());
+        let states = states.iter().map(|(channel, state)| (channel, state));
+        judge::due(&due, now, 50, states).unwrap_or_else(|why| panic!("{why}"));
         self.check_feed();
         for name in 0u8..3 {
             let key = setting(&[b'a' + name]);
@@ -224,9 +303,49 @@ impl History {
         assert_eq!(findings, [], "verify is silent");
     }
 
+    fn check_pages(&self, room: &Channel, state: &ChannelState, now: Id) {
+        let store = &self.tested.store;
+        let ids: Vec<Id> = state.messages().map(|message| message.id).collect();
+        let (some, other) = (ids[ids.len() / 3], ids[ids.len() - 1 - ids.len() / 4]);
+        let spans = [Span::ALL, Span { after: some.min(other), upto: some.max(other) }];
+        let above = [Seq::NONE, Seq(ids.len() as u64 / 2)];
+        for (span, above, order, limit) in [
+            (spans[0], above[0], Order::Ascending, 10_000),
+            (spans[0], above[0], Order::Descending, 7),
+            (spans[1], above[0], Order::Descending, 10_000),
+            (spans[1], above[1], Order::Ascending, 5),
+            (spans[0], above[1], Order::Ascending, 300),
+            (spans[0], above[1], Order::Descending, 300),
+        ] {
+            let window = Window { span, order, limit, above, author: None, custom_type: None, now };
+            let page = store.read(room, &window, Effort::Disk).expect("reads work").expect("with an answer");
+            judge::page_of(&page, &window, state).unwrap_or_else(|why| panic!("{why}\nasked: {window:?}"));
+            let ask = |store: &dyn Store| store.count(room, span, above, now).expect("counting works");
+            assert_eq!(ask(store), ask(&self.oracle), "{room:?} {span:?} above {above}");
+        }
+    }
+
+    /// Everything beside pages and counts is the same as the oracle says.
+    fn check_asides(&self, room: &Channel, now: Id) {
+        let ask = |store: &dyn Store| {
+            let reactions = store.reactions(room, Span::ALL, 100).expect("reactions are read");
+            let made = store.reactions_made(room, Span::ALL, Order::Descending, 100).expect("reactions are read");
+            let removable = store.removable(room, &Target::Span(Span::ALL), now).expect("it can be said");
+            let floor = store.floor_for(room, 3, Id::MAX).expect("it can be said");
+            let changes = store.changes(room, Id::MIN, 10_000).expect("changes are read").changes;
+            let head = store.heads(std::slice::from_ref(room)).expect("heads are read");
+            let versions: Vec<_> = reactions
+                .iter()
+                .map(|entry| store.versions(room, entry.reaction.message).expect("versions are read"))
+                .collect();
+            (reactions, made, removable, floor, changes, head, versions)
+        };
+        assert_eq!(ask(&self.tested.store), ask(&self.oracle), "{room:?}");
+    }
+
     fn check_feed(&self) {
         let item = |change: &Arc<Change>| match &**change {
-            Change::Channel(c) => FeedItem { id: c.id, channel: Some(c.channel.clone()), kind: FeedKind::Published },
+            Change::Channel(c) => FeedItem { id: c.id, channel: Some(c.channel.clone()), kind: kind(&c.what) },
             Change::Record(record) => FeedItem { id: record.id, channel: None, kind: FeedKind::Record },
         };
         let all: Vec<FeedItem> = self.changes.iter().map(item).collect();
@@ -236,6 +355,18 @@ impl History {
             let page = self.tested.store.feed(self.builder.shard(), span, limit).expect("the feed is read");
             judge::feed(&page, span, limit, &all).unwrap_or_else(|why| panic!("{why}"));
         }
+    }
+}
+
+fn kind(what: &What) -> FeedKind {
+    match what {
+        What::Edited(_) => FeedKind::Edited,
+        What::Deleted(_) => FeedKind::Deleted,
+        What::Expired(_) => FeedKind::Expired,
+        What::Floored(_) => FeedKind::Floored,
+        What::Reacted(_) => FeedKind::Reacted,
+        What::Unreacted { .. } => FeedKind::Unreacted,
+        _ => FeedKind::Published,
     }
 }
 

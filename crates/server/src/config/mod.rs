@@ -5,7 +5,7 @@
 
 mod app;
 mod reader;
-mod rules;
+pub mod rules;
 pub mod units;
 mod vendors;
 

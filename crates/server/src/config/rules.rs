@@ -142,14 +142,18 @@ fn secrets(app: &App) -> Vec<(&'static str, &At<Secret>)> {
 }
 
 /// A door of an app: a dialect, whether anyone may come in, and to which channels it leads.
-struct Door<'a> {
-    name: &'static str,
-    open: bool,
-    channels: &'a [Scope],
+pub struct Door<'a> {
+    /// The name of its table in the file.
+    pub name: &'static str,
+    /// Whether it asks nobody who they are.
+    pub open: bool,
+    /// To these; none: to all.
+    pub channels: &'a [Scope],
     line: usize,
 }
 
-fn doors(app: &App) -> Vec<Door<'_>> {
+/// The doors of an app.
+pub fn doors(app: &App) -> Vec<Door<'_>> {
     let mut doors = Vec::new();
     for key in &app.keys {
         doors.push(Door { name: "a native key", open: false, channels: &key.channels, line: key.secret.line });

@@ -152,15 +152,11 @@ impl Channels {
         } else {
             self.shared.admit(caller, &caller.app)?;
         }
-        let (roster, _) = &*self.shared.attendance.lock();
         let names = match &asked.channels {
             Some(names) => names.clone(),
-            None => {
-                let occupied = roster.occupied(&caller.app, asked.after.as_ref());
-                let seen = occupied.filter(|name| caller.access.allows(name, Rights::PRESENCE));
-                seen.take(settings.presence_channels).cloned().collect()
-            }
+            None => self.shared.occupied(caller, asked.after.clone()).await,
         };
+        let (roster, _) = &*self.shared.attendance.lock();
         let mut left = settings.presence_listed;
         let here = names.into_iter().map(|name| {
             let channel = full(&caller.app, &name);
@@ -186,6 +182,26 @@ impl Channels {
 }
 
 impl Shared {
+    /// The next channels that somebody is on and that the caller may know of. Rights are asked outside of the lock.
+    async fn occupied(&self, caller: &Caller, mut after: Option<ChannelName>) -> Vec<ChannelName> {
+        let most = self.settings.presence_channels;
+        let mut seen = Vec::new();
+        loop {
+            let next: Vec<ChannelName> = {
+                let (roster, _) = &*self.attendance.lock();
+                roster.occupied(&caller.app, after.as_ref()).take(most).cloned().collect()
+            };
+            after = next.last().cloned();
+            let was_all = next.len() < most;
+            seen.extend(next.into_iter().filter(|name| caller.access.allows(name, Rights::PRESENCE)));
+            if was_all || seen.len() >= most {
+                seen.truncate(most);
+                return seen;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn admit_all(&self, caller: &Caller, channels: &[ChannelName], rights: Rights) -> Result<()> {
         self.admit(caller, &caller.app)?;
         channels.iter().try_for_each(|name| caller.access.demand(name, rights))

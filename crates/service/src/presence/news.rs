@@ -9,6 +9,9 @@ use std::{
     mem,
 };
 
+/// Ends of intervals that went before which are kept before they are cleared away.
+const ENDS_KEPT: usize = 1_000;
+
 pub(super) struct News {
     /// Ready to go, in order.
     outbox: VecDeque<(Channel, Presence)>,
@@ -17,6 +20,7 @@ pub(super) struct News {
     /// The ends of intervals, in order; those of notes that went before are passed over.
     ends: VecDeque<(u64, Channel)>,
     most_waiting: usize,
+    most_noted: usize,
     most_listed: usize,
     announced_users: u64,
     interval_ticks: u64,
@@ -45,6 +49,7 @@ impl News {
             notes: HashMap::new(),
             ends: VecDeque::new(),
             most_waiting: settings.presence_waiting,
+            most_noted: settings.presence_connections,
             most_listed: settings.presence_interval_users,
             announced_users: settings.presence_announced_users as u64,
             interval_ticks: (settings.presence_interval.as_nanos() / 100) as u64,
@@ -112,8 +117,12 @@ impl News {
     /// The notes of a channel; none if there are too many already.
     fn notes_of(&mut self, channel: &Channel, now: u64) -> Option<&mut Notes> {
         if !self.notes.contains_key(channel) {
-            if self.ends.len() >= self.most_waiting {
+            if self.notes.len() >= self.most_noted {
                 return None;
+            }
+            if self.ends.len() > 2 * self.notes.len() + ENDS_KEPT {
+                let notes = &self.notes;
+                self.ends.retain(|(ends, channel)| notes.get(channel).is_some_and(|notes| notes.ends == *ends));
             }
             let ends = now.saturating_add(self.interval_ticks);
             self.ends.push_back((ends, channel.clone()));

@@ -173,7 +173,7 @@ impl Roster {
 
     /// Whether so many more bytes of state fit.
     pub fn check_bytes(&self, more: usize) -> Result<()> {
-        match self.bytes + more <= self.bounds.bytes {
+        match more == 0 || self.bytes.saturating_add(more) <= self.bounds.bytes {
             true => Ok(()),
             false => Err(Error::new(ErrorKind::TooMany, "presence: too much is kept")),
         }
@@ -245,11 +245,18 @@ impl Roster {
             let most = self.bounds.user_channels;
             return Err(Error::invalid(format!("presence: a user is on at most {most} channels")));
         }
-        if self.seats + channels.len() > self.bounds.seats {
+        // Who is there already is heard of however full it is.
+        let sits = |name: &&ChannelName| {
+            let channel = Channel { app: app.clone(), name: (*name).clone() };
+            self.rooms.get(&channel).is_some_and(|room| room.seats.contains_key(&sign.key))
+        };
+        let seated = channels.iter().filter(sits).count();
+        if self.seats + channels.len() - seated > self.bounds.seats {
             return Err(Error::new(ErrorKind::TooMany, "presence: too many connections"));
         }
-        let each = seat_bytes(sign) + cost(&sign.state) + cost(&sign.data);
-        self.check_bytes(each.saturating_mul(channels.len()))
+        let each = seat_bytes(sign) + cost(&sign.data);
+        let states = cost(&sign.state).saturating_mul(channels.len());
+        self.check_bytes(each.saturating_mul(channels.len() - seated).saturating_add(states))
     }
 
     /// Moves the deadline of a connection; whether it is there.

@@ -48,6 +48,10 @@ impl Rig {
         self.channels.subscribe(&admin(), topics, from).await.expect("it is followed")
     }
 
+    pub fn clock_now(&self) -> u64 {
+        model::Clock::now_ticks(&*self.clock)
+    }
+
     /// The whole history of a channel.
     pub async fn history(&self, name: &str) -> Vec<Arc<Message>> {
         let page = self.channels.history(&admin(), &channel(name), &Query::newest(1_000)).await.expect("a page");
@@ -105,6 +109,10 @@ pub fn message_of(item: &Item) -> &Arc<Message> {
     }
 }
 
+pub fn carries_message(item: &Item) -> bool {
+    matches!(&*item.change, model::Change::Channel(change) if change.what.message().is_some())
+}
+
 pub async fn next(subscription: &mut Subscription) -> Delivery {
     within(subscription.next()).await.expect("it goes on")
 }
@@ -113,7 +121,8 @@ pub async fn next(subscription: &mut Subscription) -> Delivery {
 pub async fn take(subscription: &mut Subscription, count: usize) -> Vec<Arc<Message>> {
     let mut taken = Vec::new();
     while taken.len() < count {
-        taken.extend(next(subscription).await.items.iter().map(|item| message_of(item).clone()));
+        let items = next(subscription).await.items;
+        taken.extend(items.iter().filter(|item| carries_message(item)).map(|item| message_of(item).clone()));
     }
     assert_eq!(taken.len(), count, "more came than was published");
     taken

@@ -95,10 +95,16 @@ impl Engine {
 
     /// Merges a space into one run.
     pub fn compact(&self, space: Space) -> fjall::Result<()> {
-        match self.spaces().get(&space) {
-            Some(keyspace) => keyspace.major_compact(),
-            None => Ok(()),
-        }
+        let Some(keyspace) = self.spaces().get(&space).cloned() else { return Ok(()) };
+        self.let_go()?;
+        keyspace.major_compact()?;
+        self.let_go()
+    }
+
+    /// Moves the watermark up to which the engine forgets old versions to the oldest open snapshot: it does so only when
+    /// an ingestion ends. The key is never used.
+    fn let_go(&self) -> fjall::Result<()> {
+        self.ingest(SpaceRows { space: Space::Meta, rows: vec![(Bytes::from_static(b"!"), None)] })
     }
 
     /// Bytes in table files, and the longest first level.
