@@ -2,7 +2,7 @@
 
 use crate::json;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use model::{Error, ErrorKind};
 
 /// The text of a socket's `error`. Asking without having said who one is has a fixed text (`protocols/scaledrone.md`
@@ -52,7 +52,12 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         log(&self.0);
         let body = format!("{{\"message\":{}}}", json::text(&self.0.message));
-        (status(self.0.kind), [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (status(self.0.kind), [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if self.0.kind == ErrorKind::Unauthenticated {
+            // Not `Basic`, which makes browsers ask their users for a password.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 

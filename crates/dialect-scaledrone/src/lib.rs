@@ -30,6 +30,7 @@ use axum::{
 use edge::CancellationToken;
 use error::Refusal;
 use model::{Clock, Error};
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use service::Channels;
 use session::Directory;
 use settings::Served;
@@ -37,13 +38,14 @@ use socket::Door;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// These channels on one socket address and under their REST paths. When `stop` is cancelled, sockets are dropped
+/// These channels on one socket address and under their REST paths; their metrics go into `registry`. When `stop` is cancelled, sockets are dropped
 /// without a close frame, so that clients come back to the next program.
 pub fn router(
     channels: Channels,
     settings: impl IntoIterator<Item = Settings>,
     waits: Waits,
     clock: Arc<dyn Clock>,
+    registry: &mut Registry,
     stop: CancellationToken,
 ) -> Router {
     let served = settings.into_iter().map(|settings| Arc::new(Served::new(settings, clock.clone())));
@@ -51,7 +53,9 @@ pub fn router(
     // A socket belongs to no channel before its handshake, so there is a bound for all of them, too.
     let places = directory.values().map(|served| served.settings.connections).sum::<usize>();
     let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
-    let door = Arc::new(Door { channels, directory: Arc::new(directory), places, clock, waits, stop });
+    let open = Gauge::default();
+    registry.register("scaledrone_sockets", "Open sockets of Scaledrone's clients", open.clone());
+    let door = Arc::new(Door { channels, directory: Arc::new(directory), places, open, clock, waits, stop });
     let socket = Router::new().route("/v3/websocket", any(upgrade)).with_state(door.clone());
     door.directory.values().fold(socket, |router, served| router.merge(rest::router(&door, served)))
 }
@@ -69,7 +73,9 @@ async fn upgrade(State(door): State<Arc<Door>>, upgrade: WebSocketUpgrade) -> Re
         .max_message_size(frame)
         .max_frame_size(frame)
         .on_upgrade(async move |socket| {
-            socket::serve(door, socket).await;
+            door.open.inc();
+            socket::serve(&door, socket).await;
+            door.open.dec();
             drop(place);
         })
 }

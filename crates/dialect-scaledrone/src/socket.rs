@@ -12,6 +12,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use edge::CancellationToken;
 use futures_util::{FutureExt, SinkExt, future::BoxFuture};
 use model::{Clock, Result};
+use prometheus_client::metrics::gauge::Gauge;
 use service::{Channels, Published, Subscription};
 use std::{future::pending, sync::Arc};
 use tokio::{
@@ -32,6 +33,8 @@ pub struct Door {
     pub directory: Arc<Directory>,
     /// One for each socket that may be open.
     pub places: Arc<Semaphore>,
+    /// How many are open.
+    pub open: Gauge,
     /// Tells whether tokens have expired.
     pub clock: Arc<dyn Clock>,
     /// How long sockets wait for their clients.
@@ -42,8 +45,8 @@ pub struct Door {
 
 /// Serves a socket to its end. When the program stops, the connection is dropped without a close frame: after one, the
 /// vendor's JavaScript clients would never come back (§9).
-pub async fn serve(door: Arc<Door>, socket: WebSocket) {
-    let connection = Connection::new(&door, socket);
+pub async fn serve(door: &Door, socket: WebSocket) {
+    let connection = Connection::new(door, socket);
     tokio::select! {
         () = door.stop.cancelled() => {}
         () = connection.run() => {}

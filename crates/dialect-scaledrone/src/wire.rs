@@ -126,7 +126,11 @@ fn request(fields: &Fields) -> Result<Request, String> {
             room: string("room", fields.room)?,
             history: HistoryWish {
                 count: fields.history_count.or(fields.history).map(|raw| history_count(raw.get())),
-                after: fields.history_after.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+                after: fields
+                    .history_after
+                    .filter(|raw| raw.get() != "null")
+                    .map(|raw| string("history_after", Some(raw)))
+                    .transpose()?,
             },
         },
         "unsubscribe" => Request::Unsubscribe { room: string("room", fields.room)? },

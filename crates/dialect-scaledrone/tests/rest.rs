@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use model::AppId;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use service::{Channels, Parts, Scope};
 use sha2::Sha256;
@@ -30,7 +31,8 @@ fn house() -> Router {
         reachable: vec![Scope::Prefix("room.".into())],
         ..Settings::new(AppId::new("narrow").expect("a name"), "narrow", None)
     };
-    router(channels, settings.into_iter().chain([narrow]), Waits::default(), clock, CancellationToken::new())
+    let settings = settings.into_iter().chain([narrow]);
+    router(channels, settings, Waits::default(), clock, &mut Registry::default(), CancellationToken::new())
 }
 
 /// Asks, and checks the status; the answer as JSON, which all answers of this dialect are.

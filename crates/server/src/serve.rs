@@ -74,7 +74,7 @@ async fn router(
     config: &Config,
     channels: &Channels,
     clock: Arc<dyn Clock>,
-    registry: Registry,
+    mut registry: Registry,
     stop: &CancellationToken,
 ) -> anyhow::Result<Router> {
     let apps = access::native_apps(&config.apps);
@@ -83,8 +83,9 @@ async fn router(
     let limits = dialect_pubnub::Settings::default();
     let pubnub = dialect_pubnub::router(channels.clone(), clock.clone(), keysets, limits)?;
     let scaledrone = access::scaledrone_channels(&config.apps);
+    let (waits, until) = (Waits::default(), stop.clone());
     let scaledrone =
-        dialect_scaledrone::router(channels.clone(), scaledrone, Waits::default(), clock.clone(), stop.clone());
+        dialect_scaledrone::router(channels.clone(), scaledrone, waits, clock.clone(), &mut registry, until);
     let osmium = access::osmium_realms(&config.apps);
     let osmium = dialect_osmium::router(channels.clone(), osmium, clock, stop.clone()).await?;
     let (channels, stop) = (channels.clone(), stop.clone());

@@ -225,6 +225,8 @@ fn history_is_what_was_asked_for_within_the_caps() {
         sent(session.on_frame(unknown, NOW_MS)),
         "{\"callback\":2,\"error\":\"history_after: not the id of a message\"}"
     );
+    let number = b"{\"type\":\"subscribe\",\"room\":\"r\",\"history_after\":4595965363270219008,\"callback\":2}";
+    assert!(sent(session.on_frame(number, NOW_MS)).contains("history_after: not a string"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::client::Client;
 use dialect_scaledrone::{HistoryCap, Settings, Waits, router};
 use edge::{CancellationToken, Secret};
 use model::{AppId, Channel, ChannelName, Message};
+use prometheus_client::registry::Registry;
 use service::{Caller, Channels, Parts};
 use std::{net::SocketAddr, sync::Arc};
 use testkit::{ManualClock, MemoryStore};
@@ -35,7 +36,7 @@ impl House {
             history: Some(HistoryCap::default()),
             ..Settings::new(app(), channel, Some(Secret::new("s3cret")))
         });
-        let router = router(channels.clone(), settings, waits, clock, stop.clone());
+        let router = router(channels.clone(), settings, waits, clock, &mut Registry::default(), stop.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(async move { axum::serve(listener, router).await });

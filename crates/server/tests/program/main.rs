@@ -4,6 +4,7 @@ mod bad_input;
 mod commands;
 mod kill;
 mod program;
+mod pubnub;
 mod readme;
 mod sockets;
 mod stop;
