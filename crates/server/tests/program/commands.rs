@@ -28,7 +28,12 @@ fn check_tells_what_is_served_and_no_secret() {
     let (succeeded, said, _) = run(scrollback(&["check"]));
     assert!(succeeded);
     assert!(said.contains("app demo") && said.contains("may read, write, delete, admin"), "{said}");
-    assert!(said.contains("this build does not serve PubNub yet"), "{said}");
+    let anyone = "anyone on this machine who can reach 127.0.0.1:7117 and knows";
+    assert!(said.contains(&format!("{anyone} the keyset may read and write")), "{said}");
+    assert!(
+        said.contains(&format!("{anyone} the channel's id may read and write all channels through Scaledrone")),
+        "{said}"
+    );
     for secret in ["demo-admin", "sec-demo", "sd-demo", "fedcba98", "osm-ann"] {
         assert!(!said.contains(secret), "{secret} is shown in {said}");
     }
