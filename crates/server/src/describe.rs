@@ -19,7 +19,9 @@ pub fn banner(config: &Config, address: SocketAddr) -> String {
     let _ = writeln!(text, "  data   {}", folder.display());
     for app in &config.apps {
         let pubnub = app.pubnub.as_ref().map_or("", |_| "; PubNub");
-        let _ = writeln!(text, "  app    {}: native API, {}{pubnub}", app.name, counted(app.keys.len(), "key"));
+        let scaledrone = app.scaledrone.as_ref().map_or("", |_| "; Scaledrone");
+        let keys = counted(app.keys.len(), "key");
+        let _ = writeln!(text, "  app    {}: native API, {keys}{pubnub}{scaledrone}", app.name);
     }
     if let Some(app) = config.apps.first() {
         let _ = write!(text, "\nTry it:\n{}", example(app, address));
