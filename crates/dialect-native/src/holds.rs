@@ -10,7 +10,7 @@ use service::{Caller, Hold, HoldScope};
 impl Native {
     pub(crate) async fn list_holds(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
         Params::parse(query)?.finish(&[])?;
-        let holds = self.channels.holds(caller)?;
+        let holds = self.channels.holds(caller).await?;
         let holds: Vec<Value> = holds.iter().map(show).collect();
         Ok(json(json!({ "holds": holds }).to_string().into()))
     }

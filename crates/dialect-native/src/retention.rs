@@ -20,7 +20,7 @@ impl Native {
     /// All rules: the app's, then those of channels.
     pub(crate) async fn retention(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
         Params::parse(query)?.finish(&[])?;
-        let rules = self.channels.retention(caller)?;
+        let rules = self.channels.retention(caller).await?;
         let rules: Vec<Value> = rules
             .iter()
             .map(|rule| {

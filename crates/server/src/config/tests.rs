@@ -41,7 +41,7 @@ access_manager = true
         "6: limits.head_timeout: a text in quotes is needed, not a whole number",
         "8: app.name: app: 1 to 64 characters of a-z A-Z 0-9 - _",
         "9: app.key.secret is missing (or secret_file, or secret_env)",
-        r#"10: app.key.may: "fly" is not one of read, write, delete, admin"#,
+        r#"10: app.key.may: "fly" is not one of read, history, live, presence, write, delete, manage, admin"#,
         r#"11: channels: "*x": a * is allowed at the end only"#,
         "12: app.name is missing",
         "13: app.pubnub.subscribe_key is missing",
