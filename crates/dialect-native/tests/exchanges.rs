@@ -236,3 +236,39 @@ async fn a_stream_takes_its_key_from_the_query() {
     assert_eq!(call("/v1/apps/demo/channels/a/stream?access_token=wrong").await, 401);
     assert_eq!(call("/v1/apps/demo/channels/a/messages?access_token=reader").await, 401, "streams only");
 }
+
+#[tokio::test]
+async fn a_stream_shows_what_happens_to_messages_and_who_is_there() {
+    let api = api();
+    let mut stream = api.stream("/v1/apps/demo/stream?group=friends&presence=group:friends").await;
+    read_until(&mut stream, "event: position").await;
+    let call = async |method: &str, path: &str, body: &str| {
+        let response = api.call(request(method, &format!("/v1/apps/demo/{path}"), Some("admin"), body)).await;
+        assert!(response.status().is_success(), "{method} {path}: {}", response.status());
+        let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+        serde_json::from_slice::<Value>(&bytes).expect("JSON")
+    };
+    call("PUT", "groups/friends/channels/a", "").await;
+    let published = call("POST", "channels/a/messages", r#"{"payload":1,"author":"ann"}"#).await;
+    let message = format!("channels/a/messages/{}", published["id"].as_str().expect("an id"));
+    call("PATCH", &message, r#"{"payload":2}"#).await;
+    let reaction = call("POST", &format!("{message}/reactions"), r#"{"user":"bob","value":"smile"}"#).await;
+    call("DELETE", &format!("channels/a/reactions/{}", reaction["id"].as_str().expect("an id")), "").await;
+    call("POST", "channels/a/presence", r#"{"user":"bob","state":{"n": 1}}"#).await;
+    let joined = read_until(&mut stream, "event: presence").await;
+    call("DELETE", &message, "").await;
+    let seen = joined + &read_until(&mut stream, "event: delete").await;
+    let events: Vec<&str> = seen.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert_eq!(events, ["message", "edit", "reaction", "reaction-removed", "presence", "delete"], "{seen}");
+    for part in
+        [r#""change":"edit","channel":"a""#, r#""payload":2"#, r#""event":"join","user":"bob","state":{"n": 1}"#]
+    {
+        assert!(seen.contains(part), "{part} is missing in {seen}");
+    }
+    call("DELETE", "groups/friends/channels/a", "").await;
+    call("POST", "channels/a/messages", r#"{"payload":"unseen"}"#).await;
+    call("PUT", "groups/friends/channels/b", "").await;
+    call("POST", "channels/b/messages", r#"{"payload":"seen"}"#).await;
+    let rest = read_until(&mut stream, r#""payload":"seen"}"#).await;
+    assert!(!rest.contains("unseen"), "{rest}");
+}
