@@ -214,6 +214,9 @@ fn parse(mut fields: Fields<'_>) -> Result<(Stored, Option<Duration>), Problem> 
     let newest = fields.take::<u32>("newest")?;
     let not_older_than =
         fields.raw("not_older_than").map(|raw| convert::duration("not_older_than", raw)).transpose()?;
+    if not_older_than.is_some_and(|age| age.as_secs() == 0) {
+        return Err(Problem::invalid("not_older_than", "at least a second"));
+    }
     let since = fields.take::<String>("since")?.map(|text| Position::parse("since", &text)).transpose()?;
     fields.finish()?;
     let stored = Stored {

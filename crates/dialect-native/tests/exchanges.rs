@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use model::{AppId, ChannelName};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use service::{Access, AccessWindow, Channels, Parts, Rights, Rule, Scope};
 use std::{sync::Arc, time::Duration};
 use testkit::{ManualClock, MemoryStore};
@@ -34,10 +34,11 @@ fn api() -> Api {
     Api { router: router(channels, clock, [app], settings, stop.clone()), stop }
 }
 
-/// `admin` may everything, `reader` reads, `writer` writes into `room.*`, `late` sees the newest two.
+/// `admin` may everything, `reader` reads, `writer` writes into `room.*`, `author` everywhere, `one` reads one channel,
+/// `late` sees the newest two.
 fn keys() -> Vec<Key> {
     let key = |secret: &str, access: Access| Key { secret: Secret::new(secret), access: Arc::new(access) };
-    let read = Rights::READ | Rights::HISTORY;
+    let read = Rights::READ | Rights::HISTORY | Rights::PRESENCE;
     let everywhere = |rights| Access::new([Rule { scope: Scope::Everything, rights }]);
     let mut late = everywhere(read);
     late.window = AccessWindow { newest: Some(2), ..AccessWindow::default() };
@@ -46,6 +47,7 @@ fn keys() -> Vec<Key> {
         key("admin", Access::admin()),
         key("reader", everywhere(read)),
         key("writer", Access::new([Rule { scope: Scope::Prefix("room.".into()), rights: Rights::WRITE }])),
+        key("author", everywhere(Rights::WRITE)),
         key("one", Access::new([Rule { scope: Scope::Channel(one), rights: read }])),
         key("late", late),
     ]
@@ -79,12 +81,16 @@ fn request(method: &str, path: &str, key: Option<&str>, body: &str) -> Request<B
 
 /// Asks every exchange of a file, in order, of one server that was empty before. An exchange: what it is about, `ask`
 /// (method and path), `key`, `headers`, `body` (text), and the answer: `status`, `answer` (which must hold what is
-/// written; `"*"` stands for anything), `holds` (texts in it), `sends` (headers).
+/// written; `"*"` stands for anything), `holds` (texts in it), `sends` (headers). What `keep` names of an answer stands
+/// for `{name}` in the exchanges after it.
 async fn check(file: &str) {
     let api = api();
-    let exchanges: Vec<Value> = serde_json::from_str(file).expect("JSON");
+    let exchanges: Vec<Box<RawValue>> = serde_json::from_str(file).expect("JSON");
     assert!(!exchanges.is_empty());
+    let mut kept: Vec<(String, String)> = Vec::new();
     for exchange in exchanges {
+        let text = kept.iter().fold(exchange.get().to_owned(), |text, (name, value)| text.replace(name, value));
+        let exchange: Value = serde_json::from_str(&text).expect("JSON");
         let about = exchange["about"].as_str().expect("what it is about");
         let (method, path) = exchange["ask"].as_str().and_then(|ask| ask.split_once(' ')).expect("method and path");
         let body = exchange["body"].as_str().unwrap_or_default();
@@ -101,6 +107,11 @@ async fn check(file: &str) {
         if let Some(expected) = exchange.get("answer") {
             let answer = serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{about}: {error}: {text}"));
             assert!(fits(expected, &answer), "{about}:\nexpected {expected}\nanswered {text}");
+        }
+        for (name, member) in exchange["keep"].as_object().into_iter().flatten() {
+            let answer: Value = serde_json::from_slice(&bytes).expect("JSON");
+            let value = answer[member.as_str().expect("a member")].as_str().expect("a text");
+            kept.push((format!("{{{name}}}"), value.to_owned()));
         }
         for part in exchange["holds"].as_array().into_iter().flatten() {
             assert!(text.contains(part.as_str().expect("a text")), "{about}: {part} is missing in {text}");
@@ -141,6 +152,31 @@ async fn pages() {
 #[tokio::test]
 async fn rights_and_paths() {
     check(include_str!("exchanges/rights.json")).await;
+}
+
+#[tokio::test]
+async fn edits_deletions_reactions_and_changes() {
+    check(include_str!("exchanges/alter.json")).await;
+}
+
+#[tokio::test]
+async fn many_channels_at_once() {
+    check(include_str!("exchanges/many.json")).await;
+}
+
+#[tokio::test]
+async fn presence_and_groups() {
+    check(include_str!("exchanges/people.json")).await;
+}
+
+#[tokio::test]
+async fn retention_holds_erasures_and_clocks() {
+    check(include_str!("exchanges/admin.json")).await;
+}
+
+#[tokio::test]
+async fn grants() {
+    check(include_str!("exchanges/grants.json")).await;
 }
 
 /// Reads until a text was seen.
@@ -199,4 +235,40 @@ async fn a_stream_takes_its_key_from_the_query() {
     assert_eq!(call("/v1/apps/demo/channels/a/stream?access_token=reader").await, 200);
     assert_eq!(call("/v1/apps/demo/channels/a/stream?access_token=wrong").await, 401);
     assert_eq!(call("/v1/apps/demo/channels/a/messages?access_token=reader").await, 401, "streams only");
+}
+
+#[tokio::test]
+async fn a_stream_shows_what_happens_to_messages_and_who_is_there() {
+    let api = api();
+    let mut stream = api.stream("/v1/apps/demo/stream?group=friends&presence=group:friends").await;
+    read_until(&mut stream, "event: position").await;
+    let call = async |method: &str, path: &str, body: &str| {
+        let response = api.call(request(method, &format!("/v1/apps/demo/{path}"), Some("admin"), body)).await;
+        assert!(response.status().is_success(), "{method} {path}: {}", response.status());
+        let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+        serde_json::from_slice::<Value>(&bytes).expect("JSON")
+    };
+    call("PUT", "groups/friends/channels/a", "").await;
+    let published = call("POST", "channels/a/messages", r#"{"payload":1,"author":"ann"}"#).await;
+    let message = format!("channels/a/messages/{}", published["id"].as_str().expect("an id"));
+    call("PATCH", &message, r#"{"payload":2}"#).await;
+    let reaction = call("POST", &format!("{message}/reactions"), r#"{"user":"bob","value":"smile"}"#).await;
+    call("DELETE", &format!("channels/a/reactions/{}", reaction["id"].as_str().expect("an id")), "").await;
+    call("POST", "channels/a/presence", r#"{"user":"bob","state":{"n": 1}}"#).await;
+    let joined = read_until(&mut stream, "event: presence").await;
+    call("DELETE", &message, "").await;
+    let seen = joined + &read_until(&mut stream, "event: delete").await;
+    let events: Vec<&str> = seen.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert_eq!(events, ["message", "edit", "reaction", "reaction-removed", "presence", "delete"], "{seen}");
+    for part in
+        [r#""change":"edit","channel":"a""#, r#""payload":2"#, r#""event":"join","user":"bob","state":{"n": 1}"#]
+    {
+        assert!(seen.contains(part), "{part} is missing in {seen}");
+    }
+    call("DELETE", "groups/friends/channels/a", "").await;
+    call("POST", "channels/a/messages", r#"{"payload":"unseen"}"#).await;
+    call("PUT", "groups/friends/channels/b", "").await;
+    call("POST", "channels/b/messages", r#"{"payload":"seen"}"#).await;
+    let rest = read_until(&mut stream, r#""payload":"seen"}"#).await;
+    assert!(!rest.contains("unseen"), "{rest}");
 }

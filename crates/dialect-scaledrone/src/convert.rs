@@ -33,13 +33,13 @@ pub fn live_frame(room: &str, change: &Change) -> Option<Frame> {
         What::Published { message, .. } | What::Unstored(message) => {
             Some(with_parts(room, message, |parts| wire::publish(&parts)))
         }
-        What::Edited(_)
+        What::Signal(_)
+        | What::Edited(_)
         | What::Deleted(_)
         | What::Expired(_)
         | What::Floored(_)
         | What::Reacted(_)
         | What::Unreacted { .. }
-        | What::Signal(_)
         | What::Presence(_) => None,
     }
 }

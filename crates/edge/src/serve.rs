@@ -83,7 +83,7 @@ impl Server {
     fn new(router: Router, settings: Settings, metrics: Metrics, stop: CancellationToken) -> Server {
         let places = settings.connections.min(Semaphore::MAX_PERMITS);
         Server {
-            gate: Arc::new(Gate::new(router, settings.requests, metrics.clone())),
+            gate: Arc::new(Gate::new(router, &settings, metrics.clone())),
             protocol: protocol(&settings),
             places: Arc::new(Semaphore::new(places)),
             settings,

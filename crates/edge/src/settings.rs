@@ -19,6 +19,9 @@ pub(crate) const RETRY_AFTER_SECONDS: &str = "1";
 /// Characters of a request id that a client may choose.
 pub(crate) const REQUEST_ID_BYTES: usize = 64;
 
+/// The unit in which bodies are counted against their common bound.
+pub(crate) const BODY_UNIT: usize = 1 << 10;
+
 /// What an operator may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -34,6 +37,8 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// Bytes of a request's body.
     pub body_bytes: usize,
+    /// Bytes of the bodies of all requests that are being answered; one that would cross it is answered 503 at once.
+    pub bodies_bytes: usize,
     /// How long open requests get to end after a stop was asked for.
     pub stop_timeout: Duration,
 }
@@ -47,6 +52,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             body_bytes: 4 << 20,
+            bodies_bytes: 256 << 20,
             stop_timeout: Duration::from_secs(5),
         }
     }

@@ -84,19 +84,10 @@ fn key(key: &Key) -> native::Key {
 }
 
 fn access(key: &Key) -> Access {
-    let rights = key.may.iter().fold(Rights::NONE, |rights, right| rights | rights_of(*right));
+    let rights = key.may.iter().fold(Rights::NONE, |rights, right| rights | right.rights());
     let everywhere = [Scope::Everything];
     let scopes = if key.channels.is_empty() { &everywhere[..] } else { &key.channels };
     let mut access = Access::new(scopes.iter().map(|scope| Rule { scope: scope.clone(), rights }));
     access.window = AccessWindow { newest: key.newest, not_older_than: key.not_older_than, since: None };
     access
-}
-
-fn rights_of(right: Right) -> Rights {
-    match right {
-        Right::Read => Rights::READ | Rights::HISTORY | Rights::PRESENCE,
-        Right::Write => Rights::WRITE,
-        Right::Delete => Rights::DELETE,
-        Right::Admin => Rights::ADMIN | Rights::MANAGE,
-    }
 }

@@ -1,6 +1,6 @@
 //! What a removal would take, resolved: exactly the messages that are there and not due, as ranges of seqs.
 
-use crate::{channels::NameCache, facts::Place, removed::CONTAINER_SEQS, view::View};
+use crate::{block::Block, channels::NameCache, facts::Place, removed::CONTAINER_SEQS, view::View};
 use model::{Channel, Error, ErrorKind, Id, Removal, Result, Seq, SeqRange, Span, Target, limits};
 use roaring::RoaringBitmap;
 
@@ -78,9 +78,19 @@ impl View {
 
     fn removal_of(&self, place: &Place, seqs: Vec<SeqRange>) -> Result<Removal> {
         let (Some(first), Some(last)) = (seqs.first(), seqs.last()) else { return Ok(nothing()) };
-        let id_of = |seq: Seq| -> Result<Id> {
-            self.id_with(place, seq)?
-                .ok_or_else(|| Error::internal(format!("seq {seq} of channel {} is nowhere", place.number)))
+        let mut block: Option<Block> = None;
+        let mut id_of = |seq: Seq| -> Result<Id> {
+            if let Some(id) = block.as_ref().and_then(|block| block.id_with(seq)) {
+                return Ok(id);
+            }
+            for part in self.parts().rev() {
+                if let Some(id) = part.id_of(place.number, seq)? {
+                    return Ok(id);
+                }
+            }
+            block = self.block_with(place, seq)?;
+            let found = block.as_ref().and_then(|block| block.id_with(seq));
+            found.ok_or_else(|| Error::internal(format!("seq {seq} of channel {} is nowhere", place.number)))
         };
         let span = Span { after: id_of(first.first)?.previous(), upto: id_of(last.last)? };
         let count: u64 = seqs.iter().map(|range| range.count()).sum();

@@ -1,6 +1,6 @@
 //! The removed set of a channel: which of its seqs went, in containers of 65,536 seqs, deleted and expired apart. The table
 //! has a row for each container that lost something and a root with the count of each; tails hold what is newer. A
-//! count is a look at the root and at two containers, whatever the size of the channel (`docs/decisions/0006-removed-set.md`).
+//! count is a look at the root and at two containers, whatever the size of the channel (`docs/decisions/0007-removed-set.md`).
 
 use crate::{
     device::Space,

@@ -234,8 +234,7 @@ impl View {
             }
         }
         let Some(block) = self.block_with(place, seq)? else { return Ok(None) };
-        let index = (0..block.len()).find(|index| block.seq(*index) == seq);
-        Ok(index.map(|index| block.ids[index]))
+        Ok(block.id_with(seq))
     }
 
     /// The seq of the newest message of a channel whose id is at most `id`; that of the floor if there is none above.
@@ -266,6 +265,12 @@ impl Found {
 }
 
 impl Block {
+    /// The id of the message with this seq, if it is here.
+    pub fn id_with(&self, seq: Seq) -> Option<Id> {
+        let index = usize::try_from(seq.0.checked_sub(self.seq(0).0)?).ok()?;
+        (self.last().1 >= seq && self.seq(index) == seq).then(|| self.ids[index])
+    }
+
     pub fn slot(&self, index: usize) -> Slot {
         Slot { id: self.ids[index], seq: self.seq(index), expires_at: self.expires_at(index) }
     }

@@ -174,3 +174,35 @@ fn a_block_is_rewritten_at_most_twice() {
     let page = tested.store.read(&channel("room"), &newest(540), Effort::Disk).unwrap().unwrap();
     assert_eq!(page.messages.len(), 540);
 }
+
+#[test]
+fn a_sweep_gives_back_what_was_removed() {
+    let (tested, mut builder) = opened(Settings::default());
+    let room = channel("room");
+    let word = |n: u64| format!("{:x}", (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let text = |n: u64| (0..20).map(|part| word(n * 20 + part)).collect::<String>();
+    let messages: Vec<_> = (0..1024).map(|n| builder.publish(&room, &text(n))).collect();
+    tested.store.apply(&builder.batch()).unwrap();
+    tested.flush();
+    let bytes = || tested.store.status().table_bytes;
+    let whole = bytes();
+
+    let some: Vec<_> = messages[512..].iter().enumerate().filter(|(n, _)| n % 4 != 0).map(|(_, m)| m.clone()).collect();
+    builder.delete(&room, testkit::removal_of(&some));
+    tested.store.apply(&builder.batch()).unwrap();
+    tested.flush();
+    assert!(!tested.store.sweep(Duration::from_secs(10)).unwrap(), "there is no more to do");
+    assert_eq!(tested.store.status().blocks_swept, 4, "three in four of these blocks went");
+    let thinned = bytes();
+    assert!(thinned < whole * 3 / 4, "{whole} bytes became {thinned}");
+
+    let at = &messages[400];
+    builder.floor(&room, model::Position { id: at.id, seq: at.seq });
+    tested.store.apply(&builder.batch()).unwrap();
+    tested.flush();
+    assert!(!tested.store.sweep(Duration::from_secs(10)).unwrap(), "there is no more to do");
+    assert!(bytes() < thinned / 2, "{thinned} bytes became {}", bytes());
+    let page = tested.store.read(&room, &newest(1000), Effort::Disk).unwrap().unwrap();
+    assert_eq!((page.messages.len(), page.removed.deleted), (111 + 128, 384));
+    assert_eq!(tested.store.verify(&mut |_| {}).unwrap(), []);
+}

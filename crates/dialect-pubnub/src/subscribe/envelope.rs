@@ -34,7 +34,8 @@ impl Answer {
         write_position(&mut out, cursor);
         out.extend_from_slice(b",\"m\":[");
         let envelopes = items.iter().filter_map(|item| match (&*item.change, entries.get(item.topic)) {
-            (Change::Channel(change), Some(entry)) => Some((change, entry)),
+            // Only what carries a message has an envelope of this kind.
+            (Change::Channel(change), Some(entry)) if change.what.message().is_some() => Some((change, entry)),
             _ => None,
         });
         json::joined(&mut out, envelopes, |out, (change, entry)| self.write_envelope(out, change, entry));
@@ -97,7 +98,7 @@ fn event_type(what: &What) -> Option<u64> {
     match what {
         What::Signal(_) => Some(1),
         What::Published { message, .. } | What::Unstored(message) => (message.kind == Kind::File).then_some(4),
-        // Not served by this dialect yet.
+        // No envelope is made of these: they carry no message.
         What::Edited(_)
         | What::Deleted(_)
         | What::Expired(_)

@@ -5,9 +5,10 @@ use super::{
     units,
     vendors::{self, Agora, Osmium, Pubnub, Scaledrone},
 };
+use dialect_native::Right;
 use edge::Secret;
-use model::{AppId, ChannelName};
-use service::Scope;
+use model::AppId;
+use service::{Retention, Scope};
 use std::time::Duration;
 
 /// A tenant.
@@ -33,15 +34,6 @@ pub struct App {
     pub osmium: Option<Osmium>,
 }
 
-/// What a channel keeps; none is no bound.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Retention {
-    /// Messages up to this age.
-    pub age: Option<Duration>,
-    /// This many of the newest messages.
-    pub messages: Option<u64>,
-}
-
 /// A key of the native API.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -55,35 +47,6 @@ pub struct Key {
     pub newest: Option<u32>,
     /// Only messages up to this age are shown.
     pub not_older_than: Option<Duration>,
-}
-
-/// What a key may give.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Right {
-    /// Pages, counts, streams, lists.
-    Read,
-    /// Publishing and signals.
-    Write,
-    /// Deleting messages.
-    Delete,
-    /// Everything else.
-    Admin,
-}
-
-impl Right {
-    /// The name in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Right::Read => "read",
-            Right::Write => "write",
-            Right::Delete => "delete",
-            Right::Admin => "admin",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Right> {
-        [Right::Read, Right::Write, Right::Delete, Right::Admin].into_iter().find(|right| right.name() == name)
-    }
 }
 
 pub(super) fn read(section: Section<'_>) -> Option<App> {
@@ -133,32 +96,19 @@ fn rights(section: &Section<'_>) -> Vec<Right> {
     let Some(names) = section.texts("may") else { return vec![Right::Read] };
     let known = |name: &At<String>| {
         let right = Right::from_name(&name.value);
-        if right.is_none() {
-            let text = format!("app.key.may: {:?} is not one of read, write, delete, admin", name.value);
-            section.mistake(name.line, text);
-        }
-        right
+        right.map_err(|error| section.mistake(name.line, format!("app.key.may: {error}"))).ok()
     };
     names.iter().filter_map(known).collect()
 }
 
-/// `channels = ["news", "room.*"]`: whole names, or beginnings of names with a star.
+/// `channels = ["news", "room.*"]`, in the words of `dialect_native::scope`.
 pub(super) fn channels(section: &Section<'_>) -> Vec<Scope> {
     let mut scopes = Vec::new();
     for text in section.texts("channels").unwrap_or_default() {
-        match scope(&text.value) {
+        match dialect_native::scope(&text.value) {
             Ok(scope) => scopes.push(scope),
             Err(error) => section.mistake(text.line, format!("channels: {:?}: {error}", text.value)),
         }
     }
     scopes
-}
-
-fn scope(text: &str) -> Result<Scope, String> {
-    match text.strip_suffix('*') {
-        Some(prefix) if prefix.contains('*') => Err("only one * is allowed, at the end".into()),
-        Some(prefix) => Ok(Scope::Prefix(prefix.into())),
-        None if text.contains('*') => Err("a * is allowed at the end only".into()),
-        None => ChannelName::named(text).map(Scope::Channel).map_err(|error| error.to_string()),
-    }
 }

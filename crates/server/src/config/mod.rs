@@ -9,7 +9,7 @@ pub mod rules;
 pub mod units;
 mod vendors;
 
-pub use app::{App, Key, Retention, Right};
+pub use app::{App, Key};
 pub use reader::{Environment, Mistake};
 pub use vendors::{Osmium, OsmiumUser, Scaledrone};
 
@@ -114,6 +114,7 @@ fn config(root: Section<'_>, overrides: &Overrides) -> Config {
         memory(section, &mut config.service);
     }
     config.apps = root.sections("app").into_iter().filter_map(app::read).collect();
+    config.service.retention = config.apps.iter().map(|app| (app.name.clone(), app.retention)).collect();
     root.finish();
     config
 }
@@ -128,6 +129,7 @@ fn limits(section: Section<'_>, config: &mut Config) {
     section.set_duration("write_timeout", second / 10..=second * 3600, &mut edge.write_timeout);
     section.set_duration("stop_timeout", second / 10..=second * 8, &mut edge.stop_timeout);
     section.set_size("body", 1 << 10..=64 << 20, &mut edge.body_bytes);
+    section.set_size("bodies", 1 << 20..=64 << 30, &mut edge.bodies_bytes);
     section.set_count("publish_messages", 1..=10_000, &mut config.native.publish_messages);
     section.set_count("publish_queue", 1..=1_000_000, &mut service.queue_requests);
     section.set_size("publish_queue_bytes", 4 << 20..=4 << 30, &mut service.queue_bytes);
@@ -136,10 +138,17 @@ fn limits(section: Section<'_>, config: &mut Config) {
     if let Some(messages) = section.number("page_messages", 1..=u64::from(model::limits::PAGE_MESSAGES)) {
         service.page_messages = messages.value as u32;
     }
+    section.set_count("many_channels", 1..=10_000, &mut service.many_channels);
+    section.set_size("many_bytes", 64 << 10..=1 << 30, &mut config.native.many_bytes);
+    section.set_duration("many_time", second / 10..=second * 60, &mut config.native.many_time);
+    section.set_count("presence", 1..=100_000_000, &mut service.presence_connections);
+    section.set_size("presence_bytes", 1 << 20..=64 << 30, &mut service.presence_bytes);
+    section.set_count("presence_announced", 0..=100_000, &mut service.presence_announced_users);
     section.finish();
     service.publish_drafts = service.publish_drafts.max(config.native.publish_messages);
     config.native.body = edge::body::Bounds { bytes: edge.body_bytes, time: edge.body_timeout };
     config.native.page_messages = service.page_messages;
+    config.native.many_channels = service.many_channels;
     config.native.stream_channels = service.subscription_topics;
 }
 

@@ -61,12 +61,6 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         if app.keys.is_empty() {
             warnings.push(format!("app {}: without [[app.key]] nobody can call its native API", app.name));
         }
-        if app.retention != super::Retention::default() {
-            warnings.push(format!(
-                "app {}: app.retention is configured, but this build does not remove messages yet: all are kept",
-                app.name
-            ));
-        }
     }
     warnings
 }

@@ -41,7 +41,7 @@ access_manager = true
         "6: limits.head_timeout: a text in quotes is needed, not a whole number",
         "8: app.name: app: 1 to 64 characters of a-z A-Z 0-9 - _",
         "9: app.key.secret is missing (or secret_file, or secret_env)",
-        r#"10: app.key.may: "fly" is not one of read, write, delete, admin"#,
+        r#"10: app.key.may: "fly" is not one of read, history, live, presence, write, delete, manage, admin"#,
         r#"11: channels: "*x": a * is allowed at the end only"#,
         "12: app.name is missing",
         "13: app.pubnub.subscribe_key is missing",
@@ -104,6 +104,9 @@ fn open_and_guarded_dialects_may_have_channels_of_their_own() {
     assert!(!is_fine(r#"["o*"]"#, r#"["open.*"]"#));
     assert!(!is_fine(r#"["*"]"#, r#"["news"]"#));
     assert!(!is_fine("[]", r#"["news"]"#));
+    assert!(is_fine(r#"["^open-[0-9]$"]"#, r#"["news"]"#));
+    assert!(!is_fine(r#"["^open-[0-9]$"]"#, r#"["open-1"]"#));
+    assert!(!is_fine(r#"["^open-[0-9]$"]"#, r#"["news.*"]"#), "what is not decided is not let through");
 }
 
 #[test]
@@ -151,9 +154,16 @@ fn what_this_build_does_not_do_is_said() {
     for vendor in expected {
         assert!(warnings.iter().any(|text| text.ends_with(&format!("does not serve {vendor} yet"))), "{vendor}");
     }
-    let text = "[[app]]\nname = \"a\"\nretention = { age = \"30d\", messages = 1000 }\n";
-    let warnings = read_text(text).expect("no mistake").warnings;
-    assert!(warnings.iter().any(|text| text.contains("retention")), "{warnings:?}");
+}
+
+#[test]
+fn retention_reaches_the_service() {
+    let text = "[[app]]\nname = \"a\"\nretention = { age = \"30d\", messages = 1000 }\n[[app]]\nname = \"b\"\n";
+    let kept = read_text(text).expect("no mistake").config.service.retention;
+    let of = |name: &str| kept[&model::AppId::new(name).expect("a name")];
+    let month = std::time::Duration::from_secs(30 * 86_400);
+    assert_eq!(of("a"), service::Retention { age: Some(month), messages: Some(1_000) });
+    assert_eq!(of("b"), service::Retention::default());
 }
 
 /// The example is the built-in configuration with every setting explained: as it stands, and with every default that

@@ -47,8 +47,50 @@ fn cases() -> Vec<Case<'static>> {
         ("POST", publish, b"{\"payload\":\"\xff\"}".to_vec(), 400, "body"),
         ("POST", publish, large.into_bytes(), 413, "payload"),
         ("POST", publish, larger.into_bytes(), 413, "body"),
+        get("channels/lobby/messages/x", "id"),
+        get("channels/lobby/messages/18446744073709551616", "id"),
+        get("channels/lobby/count?after=20&before=10", "before"),
+        get("channels/lobby/count?before=1&upto=1", "upto"),
+        get("channels/lobby/changes?limit=1001", "limit"),
+        get("channels/lobby/changes?after=tt:x", "after"),
+        get("channels/lobby/reactions?by=user", "by"),
+        get("channels/lobby/presence?offset=-1", "offset"),
+        get("stream?group=", "group"),
+        get("stream?presence=a.b.c.d.*", "presence"),
+        get("groups?limit=0", "limit"),
+        get("users/%00/channels", "user"),
+        get("erasures?limit=x", "limit"),
+        ("DELETE", "channels/lobby/messages", Vec::new(), 400, "all"),
+        ("DELETE", "channels/lobby/messages?all=yes", Vec::new(), 400, "all"),
+        ("DELETE", "channels/lobby/messages?after=20&upto=10", Vec::new(), 400, "upto"),
+        ("DELETE", "channels/lobby/reactions/x", Vec::new(), 400, "reaction"),
+        ("DELETE", "channels/lobby/presence", Vec::new(), 400, "user"),
+        ("PATCH", "channels/lobby/messages/1", b"{\"payload\":".to_vec(), 400, "body"),
+        ("PATCH", "channels/lobby/messages/1", b"{\"payload\":1,\"key\":\"k\"}".to_vec(), 400, "key"),
+        ("PATCH", "channels/lobby/presence", b"{\"user\":\"ann\"}".to_vec(), 400, "state"),
+        ("POST", "channels/lobby/presence", b"{\"user\":\"ann\",\"timeout\":\"soon\"}".to_vec(), 400, "timeout"),
+        ("POST", "channels/lobby/messages/1/reactions", b"{\"user\":\"ann\"}".to_vec(), 400, "value"),
+        ("POST", "channels/lobby/messages/delete", b"{\"ids\":[\"-1\"]}".to_vec(), 400, "ids"),
+        ("POST", "channels/lobby/messages/delete", million_ids(), 413, "ids"),
+        ("POST", "read", b"{\"channels\":7}".to_vec(), 400, "channels"),
+        ("POST", "counts", many_channels(), 413, "channels"),
+        ("POST", "grants", b"{\"may\":[\"read\"]}".to_vec(), 400, "channels"),
+        ("POST", "grants", b"{\"may\":[\"read\"],\"channels\":[\"a\"],\"newest\":-1}".to_vec(), 400, "newest"),
+        ("POST", "erasures", b"{\"user\":\"\"}".to_vec(), 400, "user"),
+        ("PUT", "holds/x", b"{\"reason\":\"y\"}".to_vec(), 400, "channel"),
+        ("PUT", "retention", b"{\"age\":\"1d\",\"messages\":\"many\"}".to_vec(), 400, "messages"),
+        ("PUT", "channels/lobby/retention", b"{\"age\":-1,\"messages\":1}".to_vec(), 400, "age"),
+        ("PUT", "groups/%00/channels/a", Vec::new(), 400, "group"),
         ("POST", "channels/lobby/signals", b"{\"payload\":1,\"ttl\":5}".to_vec(), 400, "ttl"),
     ]
+}
+
+fn million_ids() -> Vec<u8> {
+    format!("{{\"ids\":[{}\"1\"]}}", "\"1\",".repeat(999_999)).into_bytes()
+}
+
+fn many_channels() -> Vec<u8> {
+    format!("{{\"channels\":[{}{{}}]}}", "{},".repeat(1_000)).into_bytes()
 }
 
 #[tokio::test]

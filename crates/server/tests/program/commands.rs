@@ -29,6 +29,9 @@ fn check_tells_what_is_served_and_no_secret() {
     assert!(succeeded);
     assert!(said.contains("app demo") && said.contains("may read, write, delete, admin"), "{said}");
     assert!(said.contains("Scaledrone channel demo, tokens off, history 100 messages of 30days"), "{said}");
+    let anyone = "anyone who can reach 127.0.0.1:7117 may read";
+    assert!(said.contains(&format!("{anyone}, write and delete in all channels through PubNub")), "{said}");
+    assert!(said.contains(&format!("{anyone} and write in all channels through Scaledrone")), "{said}");
     for secret in ["demo-admin", "sec-demo", "sd-demo", "fedcba98", "osm-ann"] {
         assert!(!said.contains(secret), "{secret} is shown in {said}");
     }

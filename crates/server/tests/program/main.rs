@@ -1,7 +1,9 @@
 //! The whole program on an empty folder and a free port: what it promises to those who run it.
 
 mod bad_input;
+mod changing;
 mod commands;
+mod guide;
 mod kill;
 mod program;
 mod pubnub;

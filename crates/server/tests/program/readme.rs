@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The address that the README prints; the program under test has its own.
-const PRINTED_ADDRESS: &str = "127.0.0.1:7117";
+pub const PRINTED_ADDRESS: &str = "127.0.0.1:7117";
 
 #[test]
 fn the_readme_works_as_printed_and_through_a_kill() {
@@ -68,7 +68,7 @@ fn curl_commands(document: &str) -> Vec<String> {
     lines.filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
 }
 
-fn curl_is_there() -> bool {
+pub fn curl_is_there() -> bool {
     let found = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
     if !found {
         eprintln!("NOT RUN: the README's commands: there is no curl");

@@ -194,6 +194,11 @@ impl Shared {
             let performed = self.perform(&task);
             self.lock().at_work = false;
             if let Err(error) = performed {
+                // A file that is being filled when the log closes is given up: that is no failure.
+                if error.kind() == io::ErrorKind::Interrupted && self.lock().stopping {
+                    tracing::debug!(%error, "a file that was being prepared is given up");
+                    continue;
+                }
                 tracing::warn!(%error, "the log could not prepare a file; it will try again");
                 self.pause();
             }

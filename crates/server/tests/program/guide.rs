@@ -1,0 +1,90 @@
+//! `docs/guide.md`, pasted into a shell line by line, as its reader does.
+
+use crate::{
+    program::Program,
+    readme::{PRINTED_ADDRESS, curl_is_there},
+};
+use serde_json::{Value, json};
+use std::{fs, process::Command};
+
+/// Printed between the answers of the walk; no answer holds it.
+const MARK: &str = "=== next ===";
+
+#[test]
+fn the_guide_works_when_pasted() {
+    if !curl_is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = Program::start(folder.path());
+    let guide = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide.md")).expect("the guide");
+    let answers = paste(&program, &guide);
+    let expected = expected();
+    assert_eq!(answers.len(), expected.len(), "an answer for each line that prints one: {answers:#?}");
+    for ((line, answer), expected) in answers.iter().zip(&expected) {
+        for (pointer, value) in expected {
+            assert_eq!(answer.pointer(pointer).unwrap_or(&Value::Null), value, "{pointer} of {line}\n{answer}");
+        }
+    }
+}
+
+/// What the reader must see: for each printed answer, values in it by their JSON pointers.
+fn expected() -> Vec<Vec<(&'static str, Value)>> {
+    vec![
+        vec![("/durability", json!("disk"))],
+        vec![("/payload", json!("hello")), ("/author", json!("ann"))],
+        vec![("/versions/0/payload", json!("helo")), ("/versions/1/payload", json!("hello"))],
+        vec![("/reactions/0/value", json!("smile")), ("/reactions/0/user", json!("ann"))],
+        vec![("/changes/0/change", json!("edit")), ("/changes/1/change", json!("reaction")), ("/reload", json!(false))],
+        vec![("/deleted", json!(1))],
+        vec![("/count", json!(1))],
+        vec![("/messages/0/payload", json!("hello")), ("/page/missing/deleted", json!(1))],
+        vec![("/deleted", json!(1))],
+        vec![("/deleted", json!(0))],
+        vec![("/2/seq", json!(3))],
+        vec![("/channels/0/messages", json!([])), ("/channels/1/messages/0/payload", json!(3))],
+        vec![("/channels/0/count", json!(0)), ("/channels/1/count", json!(3))],
+        vec![("/present", json!(true))],
+        vec![("/occupancy", json!(1)), ("/users/0/state/mood", json!("good"))],
+        vec![("/channels", json!(["tour"]))],
+        vec![("/present", json!(false))],
+        vec![("/member", json!(true))],
+        vec![("/member", json!(true))],
+        vec![("/channels", json!(["tour", "tour-2"]))],
+        vec![("/member", json!(false))],
+        vec![("/seq", json!(4))],
+        vec![("/grants/0/user", json!("ann"))],
+        vec![],
+        vec![("/status", json!(401))],
+        vec![("/would_remove/0/messages", json!(2))],
+        vec![("/messages", json!(2))],
+        vec![("/messages/0/payload", json!(3)), ("/messages/1/payload", json!("from ann"))],
+        vec![("/rules/1/channel", json!("tour-2"))],
+        vec![("/doubted_for", Value::Null)],
+        vec![("/name", json!("case-7"))],
+        vec![("/status", json!(409))],
+        vec![("/released", json!("case-7"))],
+        vec![],
+    ]
+}
+
+/// Runs the guide's shell lines in one shell: what each line that prints something printed.
+fn paste(program: &Program, guide: &str) -> Vec<(String, Value)> {
+    let blocks = guide.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let lines: Vec<&str> = blocks.flat_map(str::lines).collect();
+    assert!(lines.iter().any(|line| line.contains(PRINTED_ADDRESS)));
+    let mut script = String::from("set -e\n");
+    for line in &lines {
+        script += &line.replace(PRINTED_ADDRESS, &program.address.to_string());
+        script += &format!("\necho; echo '{MARK}'\n");
+    }
+    let output = Command::new("sh").arg("-c").arg(&script).output().expect("sh runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let printed = text.split(MARK).map(str::trim).zip(lines).filter(|(answer, _)| !answer.is_empty());
+    let parsed = printed.map(|(answer, line)| {
+        let value = serde_json::from_str(answer).unwrap_or_else(|error| panic!("{line}: {error}: {answer}"));
+        (line.to_owned(), value)
+    });
+    parsed.collect()
+}
