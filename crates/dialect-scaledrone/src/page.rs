@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// Reads `after`, `before` (ids of messages, both exclusive) and `limit`. The newest ones are taken, unless only
 /// `after` is given: then the ones that follow it.
-pub fn query(parameters: impl Iterator<Item = (String, String)>, most: u32) -> Result<Query> {
+pub fn query(parameters: Vec<(String, String)>, most: u32) -> Result<Query> {
     let (mut after, mut before, mut limit) = (None, None, most);
     for (name, value) in parameters {
         match name.as_str() {

@@ -21,7 +21,10 @@ use http::{HeaderMap, header};
 use model::{Error, ErrorKind, Result, TICKS_PER_MS};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 type Answer = Result<Response, Refusal>;
 
@@ -56,7 +59,7 @@ async fn publish(State(rest): State<Rest>, room: RoomPath, headers: HeaderMap, b
 
 async fn publish_to_rooms(State(rest): State<Rest>, query: RawQuery, headers: HeaderMap, body: Body) -> Answer {
     let names: Vec<String> =
-        parameters(query.0.as_deref())?.filter(|(name, _)| name == "r").map(|(_, room)| room).collect();
+        parameters(query.0.as_deref())?.into_iter().filter(|(name, _)| name == "r").map(|(_, room)| room).collect();
     if !(1..=limits::REST_ROOMS).contains(&names.len()) {
         return Err(Error::invalid(format!("r: name 1 to {} rooms", limits::REST_ROOMS)).into());
     }
@@ -64,18 +67,19 @@ async fn publish_to_rooms(State(rest): State<Rest>, query: RawQuery, headers: He
     rest.publish(rooms?, &headers, body).await
 }
 
+#[derive(Serialize)]
+struct Stats {
+    users_count: usize,
+}
+
 async fn stats(State(rest): State<Rest>, headers: HeaderMap) -> Answer {
     rest.credentials(&headers)?;
-    #[derive(Serialize)]
-    struct Stats {
-        users_count: usize,
-    }
     Ok(ok(&Stats { users_count: rest.served.members.connections() }))
 }
 
 async fn members(State(rest): State<Rest>, headers: HeaderMap) -> Answer {
     let rooms = rest.visible_rooms(&headers)?;
-    let ids: std::collections::BTreeSet<&str> = rooms.values().flatten().map(|id| &**id).collect();
+    let ids: BTreeSet<&str> = rooms.values().flatten().map(|id| &**id).collect();
     Ok(ok(&ids))
 }
 
@@ -225,18 +229,17 @@ fn unread(error: BodyError) -> Error {
 }
 
 /// The parameters of a query, decoded.
-fn parameters(query: Option<&str>) -> Result<std::vec::IntoIter<(String, String)>> {
+fn parameters(query: Option<&str>) -> Result<Vec<(String, String)>> {
     let decode = |text: &str| {
         let text = text.replace('+', " ");
         let decoded = percent_decode_str(&text).decode_utf8().map(|text| text.into_owned());
         decoded.map_err(|_| Error::invalid("query: not UTF-8"))
     };
     let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    let decoded: Result<Vec<_>> = pairs
+    pairs
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| Ok((decode(name)?, decode(value)?)))
-        .collect();
-    Ok(decoded?.into_iter())
+        .collect()
 }
 
 fn ok<T: Serialize + ?Sized>(value: &T) -> Response {
