@@ -1,6 +1,6 @@
 //! Keys of the configuration to rights of the service.
 
-use crate::config::{App, Key, Osmium, OsmiumUser, Right, Scaledrone};
+use crate::config::{App, Key, Osmium, OsmiumUser, Scaledrone};
 use dialect_native as native;
 use dialect_osmium as osmium;
 use dialect_pubnub as pubnub;
