@@ -152,7 +152,11 @@ impl Connection<'_> {
                 // Of control frames, the socket layer answers pings and closes with the next read.
                 None => Next::Continue,
             },
-            Some(Err(error)) => self.on_unreadable(error).await,
+            Some(Err(error)) => {
+                self.note_unreadable(&error);
+                self.refuse_unreadable().await
+            }
+            None if self.unreadable => self.refuse_unreadable().await,
             None => Next::Drop,
         }
     }
@@ -206,8 +210,15 @@ impl Connection<'_> {
     fn publish(&mut self, first: Publish) {
         let mut batch = vec![first];
         while batch.len() < limits::PUBLISH_BATCH {
-            // What is no message any more (the end, an error) is found again by the next read.
-            let Some(Some(Ok(message))) = self.socket.recv().now_or_never() else { break };
+            let message = match self.socket.recv().now_or_never() {
+                Some(Some(Ok(message))) => message,
+                Some(Some(Err(error))) => {
+                    self.note_unreadable(&error);
+                    break;
+                }
+                // The end is found again by the next read.
+                Some(None) | None => break,
+            };
             match self.read(&message) {
                 Some(Step::Publish(publish)) => batch.push(publish),
                 Some(Step::Send(None)) | None => {}
@@ -293,10 +304,13 @@ impl Connection<'_> {
     }
 
     /// The socket layer could not make a message of what came: bytes that are not UTF-8, a broken frame, or one that
-    /// is too large.
-    async fn on_unreadable(&mut self, error: axum::Error) -> Next {
+    /// is too large. All further reads end at once.
+    fn note_unreadable(&mut self, error: &axum::Error) {
         tracing::debug!(%error, "a Scaledrone client sent what cannot be read");
         self.unreadable = true;
+    }
+
+    async fn refuse_unreadable(&mut self) -> Next {
         match self.send([wire::failure(None, "frame: too large or not readable")]).await {
             Next::Continue => Next::Close(TOO_LARGE),
             cut => cut,

@@ -47,6 +47,12 @@ async fn a_message_that_is_too_large_gets_an_error_and_one_far_too_large_an_end(
     let Came::Frame(CLOSE, reason) = came else { panic!("not closed: {came:?}") };
     assert_eq!(reason[..2], 1009_u16.to_be_bytes());
     assert_eq!(client.next().await, Came::End);
+    let mut busy = house.connect().await;
+    for number in 0..10 {
+        busy.publish("quiet", &number.to_string()).await;
+    }
+    busy.send(&"x".repeat(100_000)).await;
+    assert_eq!(busy.text().await, "{\"error\":\"frame: too large or not readable\"}");
     let mut huge = house.connect().await;
     huge.send(&"x".repeat(16 << 20)).await;
     while huge.next().await != Came::End {}
