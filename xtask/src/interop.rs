@@ -87,6 +87,11 @@ fn prepare_python(folder: &Path, target: &Path) -> Result<Command> {
     let mut install = Command::new(&python);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
     install.arg(folder.join("requirements.txt"));
+    // What a suite wants of pip besides, on top of the machine's own settings.
+    let settings = folder.join("pip.conf");
+    if settings.is_file() {
+        install.env("PIP_CONFIG_FILE", settings);
+    }
     quietly(install)?;
     let mut runner = Command::new(&python);
     runner.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]);
