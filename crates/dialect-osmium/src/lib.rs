@@ -79,7 +79,7 @@ async fn upgrade(State(door): State<Arc<Door>>, upgrade: WebSocketUpgrade) -> Re
     upgrade
         .read_buffer_size(limits::SOCKET_READ_BUFFER)
         .write_buffer_size(limits::SOCKET_WRITE_BUFFER)
-        .max_message_size(limits::FRAME_BYTES)
-        .max_frame_size(limits::FRAME_BYTES)
+        .max_message_size(limits::READ_BYTES)
+        .max_frame_size(limits::READ_BYTES)
         .on_upgrade(move |socket| socket::serve(door.realms.clone(), door.stop.clone(), socket))
 }

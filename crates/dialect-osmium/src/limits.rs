@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// The largest frame that is taken (`protocols/osmium.md` §1); a larger one closes the connection with 1009.
 pub const FRAME_BYTES: usize = 4 << 20;
+/// What is still read of a frame that is too large: a client whose bytes are left unread sees a broken connection
+/// instead of the close that says why.
+pub const READ_BYTES: usize = 2 * FRAME_BYTES;
 /// Bytes of an encoded page, so that it stays under the 1 MiB that clients take (§5.5).
 pub const PAGE_BYTES: usize = 900 << 10;
 /// Bytes of the text of one message that is shown: one of another dialect may be longer, and is cut.

@@ -107,6 +107,7 @@ impl Connection {
     async fn on_message(&mut self, message: Option<Result<Message, Error>>) -> Next {
         self.heard = true;
         match message {
+            Some(Ok(Message::Binary(bytes))) if bytes.len() > limits::FRAME_BYTES => Next::Close(session::TOO_LARGE),
             Some(Ok(Message::Binary(bytes))) => {
                 let step = self.session.on_frame(&bytes);
                 self.take(step).await
