@@ -3,13 +3,13 @@
 
 use crate::{
     directory::{Chat, Directory},
-    ids, limits,
+    ids, limits, reactions,
     realm::Realm,
     render::Spoken,
     wire::{self, update},
 };
 use edge::CancellationToken;
-use model::{Change, ChannelChange, Error, ErrorKind, Id, Message, Result, What};
+use model::{Change, ChannelChange, Error, ErrorKind, Id, Message, Reaction, Removal, Result, What};
 use service::{Access, Caller, Item, Pattern, Topic};
 use std::sync::Arc;
 
@@ -81,16 +81,53 @@ impl Realm {
     async fn tell_of_change(&self, chat: Chat, change: &ChannelChange) -> Result<()> {
         match &change.what {
             What::Published { message, .. } => self.tell_of_new(chat, message).await,
-            // No history shows them, and no call could name them.
-            What::Unstored(_) | What::Signal(_) | What::Presence(_) => Ok(()),
-            // Not served by this dialect yet.
-            What::Edited(_)
-            | What::Deleted(_)
-            | What::Expired(_)
-            | What::Floored(_)
-            | What::Reacted(_)
-            | What::Unreacted { .. } => Ok(()),
+            What::Edited(edit) => self.tell_of_message(chat, edit.message).await,
+            What::Deleted(removal) | What::Expired(removal) => {
+                self.tell_of_removal(chat, removal);
+                Ok(())
+            }
+            What::Reacted(reaction) | What::Unreacted { was: reaction, .. } => {
+                self.tell_of_reactions(chat, reaction).await
+            }
+            // Which messages a floor took is not told one by one. The live-only ones no history shows, and no call could
+            // name them. Presence has no update that is served.
+            What::Floored(_) | What::Unstored(_) | What::Signal(_) | What::Presence(_) => Ok(()),
         }
+    }
+
+    /// Of a removal that took so many that it does not name them, nobody is told: clients see it when they read again.
+    fn tell_of_removal(&self, chat: Chat, removal: &Removal) {
+        if removal.ids.is_empty() {
+            return;
+        }
+        let message_ids: Vec<u64> = removal.ids.iter().map(|id| self.epoch.snowflake(*id)).collect();
+        for user in self.audience(&self.directory(), chat) {
+            let (chat_ref, message_ids) = (Some(chat.seen_by(user)), message_ids.clone());
+            let deleted = wire::UpdateMessageDeleted { chat_ref, message_ids };
+            self.tell(user, update::Update::MessageDeleted(deleted));
+        }
+    }
+
+    /// All reactions to the message as they are now.
+    async fn tell_of_reactions(&self, chat: Chat, reaction: &Reaction) -> Result<()> {
+        let directory = self.directory();
+        let audience = self.audience(&directory, chat);
+        let Some(first) = audience.first().filter(|_| reactions::is_shown(reaction)) else { return Ok(()) };
+        let mut view = self.view(directory, chat, *first).await?;
+        let Some(message) = self.message_at(&view, reaction.message).await? else { return Ok(()) };
+        let found = self.reactions(&view, std::slice::from_ref(&message)).await?;
+        let entries = found.get(&message.id).map(Vec::as_slice).unwrap_or_default();
+        for user in audience {
+            view.viewer = user;
+            let reactions = Some(view.reactions(message.id, entries));
+            let update = wire::UpdateMessageReactions { chat_ref: Some(chat.seen_by(user)), reactions };
+            self.tell(user, update::Update::MessageReactions(update));
+        }
+        Ok(())
+    }
+
+    fn tell(&self, user: u64, update: update::Update) {
+        self.seats.tell(user, &Arc::new(wire::Update { update: Some(update) }));
     }
 
     async fn tell_of_new(&self, chat: Chat, message: &Message) -> Result<()> {
@@ -108,8 +145,7 @@ impl Realm {
                 author: Some(author.clone()),
                 client_id: spoken.stored.client_id.filter(|_| user == ids::author_number(message.author.as_ref())),
             };
-            let update = wire::Update { update: Some(update::Update::MessageCreated(created)) };
-            self.seats.tell(user, &Arc::new(update));
+            self.tell(user, update::Update::MessageCreated(created));
         }
         Ok(())
     }

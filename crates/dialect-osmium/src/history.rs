@@ -38,8 +38,7 @@ impl Realm {
             if shape == Shape::Descending {
                 spoken.reverse();
             }
-            let shown = |spoken: &Spoken<'_>| reactions.get(&spoken.message.id).cloned();
-            view.page(&spoken, spoken.iter().filter_map(shown).collect())
+            view.page(&spoken, &reactions)
         };
         Ok(within_bytes(&messages, shape, build))
     }

@@ -4,6 +4,7 @@
 //! What is served, what is not and what differs is told in `docs/dialects/osmium.md`.
 
 mod directory;
+mod edit;
 mod error;
 mod extras;
 mod follow;
@@ -13,6 +14,7 @@ mod ids;
 pub mod limits;
 mod marks;
 mod pins;
+mod reactions;
 mod realm;
 mod render;
 mod seats;

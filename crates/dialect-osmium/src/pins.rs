@@ -42,7 +42,14 @@ impl Pins {
     }
 
     /// Pins or unpins a message; says whether that changed anything.
-    async fn set(&self, channels: &Channels, app: &AppId, chat: Chat, message: Id, pin: bool) -> Answer<bool> {
+    pub(crate) async fn set(
+        &self,
+        channels: &Channels,
+        app: &AppId,
+        chat: Chat,
+        message: Id,
+        pin: bool,
+    ) -> Answer<bool> {
         let before = self.of(channels, app, chat).await?;
         let _changing = self.changing.lock().await;
         let mut pins = self.kept().get(&chat).cloned().unwrap_or(before);

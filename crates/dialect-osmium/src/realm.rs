@@ -18,10 +18,7 @@ use crate::{
 };
 use model::{Channel, Clock, Error, Id, Message, Order, Result, Span, TICKS_PER_MS};
 use service::{Access, AccessWindow, Caller, Channels, Query, Reach, Rights, Rule, Scope};
-use std::{
-    collections::HashMap,
-    sync::{Arc, RwLock},
-};
+use std::sync::{Arc, RwLock};
 use tokio::sync::{Mutex, watch};
 
 /// A realm.
@@ -159,11 +156,10 @@ impl Realm {
             Request::MessagesGetPinnedMessages(call) => self.get_pinned(user, call).await.map(Some),
             Request::ChatsMarkChatRead(call) => self.mark_read(user, call).await.map(|()| None),
             Request::MessagesGetUnreadMentions(call) => self.get_unread_mentions(user, call).await.map(Some),
-            Request::MessagesDeleteMessage(_) => Err(Refusal::not_served("deleting messages")),
-            Request::MessagesEditMessage(_) => Err(Refusal::not_served("editing messages")),
-            Request::ReactionsAddReaction(_) | Request::ReactionsRemoveReaction(_) => {
-                Err(Refusal::not_served("reacting to messages"))
-            }
+            Request::MessagesEditMessage(call) => self.edit_message(user, call).await.map(|()| None),
+            Request::MessagesDeleteMessage(call) => self.delete_messages(user, call).await.map(|()| None),
+            Request::ReactionsAddReaction(call) => self.add_reaction(user, call).await.map(|()| None),
+            Request::ReactionsRemoveReaction(call) => self.remove_reaction(user, call).await.map(|()| None),
             Request::MessagesSearch(_) => Err(Refusal::not_served("search")),
             Request::AuthSignUp(_) => Err(Refusal::not_served("signing up")),
             Request::CoreInitialize(_) | Request::AuthAuthorize(_) | Request::AuthSignIn(_) => {
@@ -204,15 +200,6 @@ impl Realm {
         let query = Query::of(Reach::Span { span, order: Order::Ascending }, 1);
         let page = self.channels.history(&caller, &channel, &query).await?;
         Ok(page.page.messages.first().cloned())
-    }
-
-    /// The reactions to messages, as the viewer sees them.
-    pub(crate) async fn reactions(
-        &self,
-        _view: &View,
-        _messages: &[Arc<Message>],
-    ) -> Result<HashMap<Id, crate::wire::MessageReactions>> {
-        Ok(HashMap::new())
     }
 
     /// The users who are connected, want updates, and may see a chat.

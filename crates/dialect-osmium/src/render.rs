@@ -5,10 +5,12 @@ use crate::{
     directory::{Chat, Directory},
     extras,
     ids::{self, Epoch},
-    limits, text,
+    limits,
+    reactions::{self, Reactions},
+    text,
     wire::{self, Stored, message_entity::Entity},
 };
-use model::{Id, Kind, Message, Payload, PayloadForm};
+use model::{Id, Kind, Message, Payload, PayloadForm, UserId};
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashSet},
@@ -76,8 +78,12 @@ impl View {
 
     /// The author of a message. One that no directory knows has the name that its dialect gave it.
     pub fn author(&self, message: &Message) -> wire::User {
-        let number = ids::author_number(message.author.as_ref());
-        match &message.author {
+        self.user(message.author.as_ref())
+    }
+
+    fn user(&self, user: Option<&UserId>) -> wire::User {
+        let number = ids::author_number(user);
+        match user {
             Some(author) if ids::directory_user(author).is_none() => {
                 wire::User { id: number, name: author.id.to_string(), ..Default::default() }
             }
@@ -88,15 +94,21 @@ impl View {
 
     /// A page: these messages in this order, with every user and member that they and their reactions name once, by
     /// first appearance.
-    pub fn page(&self, messages: &[Spoken<'_>], reactions: Vec<wire::MessageReactions>) -> wire::Messages {
+    pub fn page(&self, messages: &[Spoken<'_>], reactions: &Reactions) -> wire::Messages {
         let mut users = Users { view: self, seen: HashSet::new(), list: Vec::new() };
         for spoken in messages {
             users.add(self.author(spoken.message));
             users.add_known(spoken.mentioned(&self.directory));
         }
-        for reactions in &reactions {
-            for field in &reactions.reaction_fields {
-                users.add_known(field.preview_user_ids.iter().copied());
+        let mut shown = Vec::new();
+        for spoken in messages {
+            let Some(entries) = reactions.get(&spoken.message.id) else { continue };
+            let of_message = self.reactions(spoken.message.id, entries);
+            for user in reactions::previewed(&of_message, entries) {
+                users.add(self.user(Some(user)));
+            }
+            if !of_message.reaction_fields.is_empty() {
+                shown.push(of_message);
             }
         }
         let users = users.list;
@@ -104,7 +116,7 @@ impl View {
             users.iter().filter_map(|user| self.member(community, user.id)).collect()
         });
         let messages = messages.iter().map(|spoken| self.message(spoken)).collect();
-        wire::Messages { messages, users, members, reactions }
+        wire::Messages { messages, users, members, reactions: shown }
     }
 
     fn member(&self, community: u64, user: u64) -> Option<wire::CommunityMember> {

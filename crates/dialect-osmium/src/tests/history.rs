@@ -3,7 +3,7 @@
 use super::rig::*;
 use crate::{
     limits,
-    wire::{self, get_history::Offset, message_entity::Entity},
+    wire::{self, client_message::Request, get_history::Offset, message_entity::Entity},
 };
 use model::{Origin, TICKS_PER_MS, UserId};
 use proptest::prelude::*;
@@ -205,9 +205,9 @@ fn asks() -> impl Strategy<Value = (Ask, u32)> {
 }
 
 /// What §5.1 says, read to the letter on a list of ids.
-fn expected(ids: &[u64], ask: Ask, limit: u32) -> Vec<u64> {
+fn expected(ids: &[u64], anchors: &[u64], ask: Ask, limit: u32) -> Vec<u64> {
     let limit = limit as usize;
-    let anchor = |at: usize, by: i64| ids.get(at).copied().unwrap_or(1 << 62).saturating_add_signed(by);
+    let anchor = |at: usize, by: i64| anchors.get(at).copied().unwrap_or(1 << 62).saturating_add_signed(by);
     let below = |anchor, count: usize| -> Vec<u64> {
         let all: Vec<u64> = ids.iter().copied().filter(|id| *id < anchor).collect();
         all[all.len().saturating_sub(count)..].to_vec()
@@ -224,8 +224,8 @@ fn expected(ids: &[u64], ask: Ask, limit: u32) -> Vec<u64> {
     }
 }
 
-fn offset(ids: &[u64], ask: Ask) -> Option<Offset> {
-    let anchor = |at: usize, by: i64| ids.get(at).copied().unwrap_or(1 << 62).saturating_add_signed(by);
+fn offset(anchors: &[u64], ask: Ask) -> Option<Offset> {
+    let anchor = |at: usize, by: i64| anchors.get(at).copied().unwrap_or(1 << 62).saturating_add_signed(by);
     match ask {
         Ask::Newest => None,
         Ask::Since(at, by) => Some(Offset::Since(anchor(at, by))),
@@ -254,7 +254,11 @@ async fn walk(client: &mut Client, limit: u32, up: bool) -> Vec<u64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn paging_follows_its_laws(gaps in prop::collection::vec(0..3_u64, 0..40), asked in prop::collection::vec(asks(), 1..20)) {
+    fn paging_follows_its_laws(
+        gaps in prop::collection::vec(0..3_u64, 0..40),
+        gone in prop::collection::vec(0..40_usize, 0..20),
+        asked in prop::collection::vec(asks(), 1..20),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let house = House::new().await;
@@ -265,9 +269,17 @@ proptest! {
                 house.clock.advance(gap * TICKS_PER_MS);
                 known.push(ann.send(saved(), "x").await);
             }
+            // Anchors may name what is gone.
+            let anchors = known.clone();
+            for at in gone {
+                let message_ids: Vec<u64> = anchors.get(at).copied().into_iter().collect();
+                known.retain(|id| !message_ids.contains(id));
+                let call = wire::DeleteMessage { chat_ref: Some(saved()), message_ids };
+                assert_eq!(ann.call(Request::MessagesDeleteMessage(call)).await, Ok(None));
+            }
             for (ask, limit) in asked {
-                let page = ids(&mut ann, limit, offset(&known, ask)).await;
-                assert_eq!(page, expected(&known, ask, limit), "{ask:?}, {limit}");
+                let page = ids(&mut ann, limit, offset(&anchors, ask)).await;
+                assert_eq!(page, expected(&known, &anchors, ask, limit), "{ask:?}, {limit}");
                 let mut down = walk(&mut ann, limit, false).await;
                 down.reverse();
                 assert_eq!(down, known, "before, {limit} at a time");

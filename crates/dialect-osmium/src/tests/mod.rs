@@ -1,5 +1,6 @@
 //! The rules of the protocol, on sessions without sockets.
 
+mod changes;
 mod chats;
 mod directory;
 mod handshake;
