@@ -25,7 +25,7 @@ secret = "k-admin"
 may = ["admin", "read", "write"]
 [app.osmium]
 """ + "".join(
-    f'[[app.osmium.user]]\nid = {id}\nname = "{name}"\ntoken = "t-{name}"\nbot = {str(id >= TICK).lower()}\n'
+    f'[[app.osmium.user]]\nid = {id}\nname = "{name}"\ntoken = "osm-{name}"\nbot = {str(id >= TICK).lower()}\n'
     for id, name in [(ANN, "ann"), (BOB, "bob"), (EVE, "eve"), (TICK, "tick"), (TOCK, "tock")]
 )
 
@@ -118,7 +118,7 @@ def client(origin):
             made = Client(sockets.enter_context(connect(f"ws://{origin}/", compression=None)))
             if name:
                 assert made.call(Initialize(client_id=7, device_type="test")).initialized is not None
-                made.authorization = made.call(Authorize(token=f"t-{name}")).authorization
+                made.authorization = made.call(Authorize(token=f"osm-{name}")).authorization
             return made
 
         yield make

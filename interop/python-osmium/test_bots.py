@@ -8,6 +8,7 @@ from conftest import TICK, TOCK, user
 from osmium_chat import Bot
 from osmium_chat.channel import Channel
 from osmium_chat.client import Client
+from osmium_protos import PB_GetHistory
 
 
 @contextlib.asynccontextmanager
@@ -23,7 +24,7 @@ async def bot(origin, name):
         ready.set()
 
     made._listeners = {"dm_message": [on_message], "connect": [on_connect]}
-    running = asyncio.create_task(made.connect(f"t-{name}"))
+    running = asyncio.create_task(made.connect(f"osm-{name}"))
     await asyncio.wait_for(ready.wait(), 30)
     try:
         yield made, heard
@@ -46,6 +47,11 @@ async def hear(heard, author):
     return message
 
 
+async def history(bot, other):
+    """What a direct chat holds; it comes after everything that the bot asked for before."""
+    return (await bot._client.request(PB_GetHistory(chat_ref=user(other)))).messages
+
+
 def test_two_bots_talk(origin):
     async def talk():
         async with bot(origin, "tick") as (tick, tick_heard), bot(origin, "tock") as (tock, tock_heard):
@@ -56,5 +62,18 @@ def test_two_bots_talk(origin):
             reply = await hear(tick_heard, TOCK)
             assert (reply.id, reply.content) == (answer.id, "tock")
             assert reply.reply_to == sent.id
+
+            await answer.edit("tock!")
+            await received.add_reaction("👍")
+            await history(tock, TICK)
+            page = await history(tick, TOCK)
+            assert [message.message for message in page.messages] == ["tick", "tock!"]
+            assert page.messages[1].edited_at is not None
+            (reactions,) = page.reactions
+            assert (reactions.message_id, reactions.reaction_fields[0].count) == (sent.id, 1)
+            await received.remove_reaction("👍")
+            await answer.delete()
+            page = await history(tock, TICK)
+            assert ([message.message for message in page.messages], page.reactions) == (["tick"], [])
 
     asyncio.run(talk())

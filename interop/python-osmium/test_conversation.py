@@ -34,14 +34,14 @@ def refused(client, payload):
 
 def test_the_handshake_and_its_errors(client):
     ann = client("ann")
-    assert ann.authorization.token == "t-ann"
+    assert ann.authorization.token == "osm-ann"
     assert (ann.authorization.user.id, ann.authorization.user.name) == (ANN, "ann")
     assert ann.authorization.session_id != 0
     stranger = client()
     assert refused(stranger, messages.GetHistory(chat_ref=user(BOB))) == 401
     assert refused(stranger, Authorize(token="wrong")) == 403
     assert refused(stranger, SignUp(name="x")) == 501
-    assert stranger.call(Authorize(token="t-bob")).authorization.user.id == BOB
+    assert stranger.call(Authorize(token="osm-bob")).authorization.user.id == BOB
     assert refused(stranger, GetChats()) == 501, "a method that is not served"
     stranger.socket.send(b"\x08\x01")
     assert texts(stranger, user(EVE)) == [], "a keepalive has no answer"
@@ -57,22 +57,22 @@ def test_what_ends_a_connection(client):
 
 
 def test_ten_messages_and_every_way_to_read_them(client):
-    ann, bob = client("ann"), client("bob")
-    assert history(bob, user(ANN)) == messages.Messages()
+    eve, bob = client("eve"), client("bob")
+    assert history(bob, user(EVE)) == messages.Messages()
     ids = []
     for number in range(1, 11):
-        speaker, other = (ann, BOB) if number % 2 else (bob, ANN)
+        speaker, other = (eve, BOB) if number % 2 else (bob, EVE)
         ids.append(send(speaker, user(other), str(number * 10)))
         time.sleep(0.002)
-    page = history(bob, user(ANN))
+    page = history(bob, user(EVE))
     assert [message.message_id for message in page.messages] == ids
-    assert [message.author_id for message in page.messages] == [ANN, BOB] * 5
-    assert {message.chat_ref.user.user_id for message in page.messages} == {ANN}, "named by the other side"
-    assert [(listed.id, listed.name) for listed in page.users] == [(ANN, "ann"), (BOB, "bob")]
+    assert [message.author_id for message in page.messages] == [EVE, BOB] * 5
+    assert {message.chat_ref.user.user_id for message in page.messages} == {EVE}, "named by the other side"
+    assert [(listed.id, listed.name) for listed in page.users] == [(EVE, "eve"), (BOB, "bob")]
     assert page.members == [] and page.reactions == []
 
     def rows(limit, expected, **offset):
-        assert texts(ann, user(BOB), limit=limit, **offset) == expected.split(), (limit, offset)
+        assert texts(eve, user(BOB), limit=limit, **offset) == expected.split(), (limit, offset)
 
     rows(3, "80 90 100")
     rows(3, "50 60 70", since=ids[3])
@@ -91,8 +91,8 @@ def test_ten_messages_and_every_way_to_read_them(client):
     rows(4, "10 20", around=0)
     rows(3, "", since=LARGEST)
     rows(3, "100 90 80", before=LARGEST)
-    assert len(texts(ann, user(BOB), limit=0)) == 10
-    assert len(texts(ann, user(BOB), limit=2**32 - 1)) == 10
+    assert len(texts(eve, user(BOB), limit=0)) == 10
+    assert len(texts(eve, user(BOB), limit=2**32 - 1)) == 10
 
 
 def test_both_sides_are_told_at_once(client):
