@@ -11,7 +11,6 @@ use crate::{
     wire::Query,
 };
 use regex::{Regex, RegexBuilder};
-use service::Rights;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -38,16 +37,6 @@ impl Need {
             Need::Write => 2,
             Need::Manage => 4,
             Need::Delete => 8,
-        }
-    }
-
-    /// What the service calls it.
-    pub fn rights(self) -> Rights {
-        match self {
-            Need::Read => Rights::READ | Rights::HISTORY,
-            Need::Write => Rights::WRITE,
-            Need::Delete => Rights::DELETE,
-            Need::Manage => Rights::MANAGE,
         }
     }
 }

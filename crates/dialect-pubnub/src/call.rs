@@ -6,14 +6,14 @@ use crate::{
     convert,
     error::{Denied, Refusal},
     grants::Grants,
-    groups::Groups,
     route::Endpoint,
     signature::Signed,
+    subscribe::entries::Entries,
     token::TokenKey,
     wire::Query,
 };
 use model::{Channel, ChannelName, Clock, TICKS_PER_SECOND, UserId};
-use service::{Access, Caller, Channels, Rule};
+use service::{Access, Caller, Channels, Rights, Rule, Scope, Topic};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -35,7 +35,6 @@ pub struct Tenant {
     open: Arc<Access>,
     gate: Gate,
     grants: OnceCell<Arc<Grants>>,
-    groups: OnceCell<Arc<Groups>>,
 }
 
 /// A request of a known keyset.
@@ -61,17 +60,9 @@ pub struct Call<'a> {
 impl Tenant {
     /// A keyset. Where rights are not asked for, all that the dialect sees is open.
     pub fn new(keyset: Keyset) -> Tenant {
-        let rights = [Need::Read, Need::Write, Need::Delete, Need::Manage]
-            .into_iter()
-            .fold(service::Rights::NONE, |rights, need| rights | need.rights());
-        let open = Access::new(keyset.scopes.iter().map(|scope| Rule { scope: scope.clone(), rights }));
-        Tenant {
-            gate: Gate::new(&keyset),
-            open: Arc::new(open),
-            keyset,
-            grants: OnceCell::new(),
-            groups: OnceCell::new(),
-        }
+        let rule = Rule { scope: Scope::Everything, rights: Rights::ALL };
+        let open = Access::new([rule]).within(keyset.scopes.iter().cloned());
+        Tenant { gate: Gate::new(&keyset), open: Arc::new(open), keyset, grants: OnceCell::new() }
     }
 }
 
@@ -153,11 +144,31 @@ impl Call<'_> {
         Ok(self.permitted())
     }
 
-    /// The caller for a subscription by these names.
-    pub fn subscriber(&self, names: &[&str], groups: &[&str]) -> Result<Caller, Refusal> {
-        let denied = names.iter().filter(|name| !self.may(Need::Read, name)).map(ToString::to_string).collect();
-        let denied_groups = groups.iter().filter(|name| !self.may_group(Need::Read, name));
-        forbid(denied, denied_groups.map(ToString::to_string).collect())?;
+    /// The caller for a subscription to these topics, each permitted by the name that the call used.
+    pub fn subscriber(&self, entries: &Entries) -> Result<Caller, Refusal> {
+        let (mut channels, mut groups) = (Vec::new(), Vec::new());
+        for (topic, name) in entries.topics.iter().zip(&entries.names) {
+            match topic {
+                Topic::Channel(_) | Topic::Pattern(_) | Topic::Presence(_) | Topic::PresencePattern(_) => {
+                    if !self.may(Need::Read, name) {
+                        channels.push(name.to_string());
+                    }
+                }
+                Topic::Group(_) | Topic::PresenceGroup(_) => {
+                    if !self.may_group(Need::Read, name) {
+                        groups.push(name.to_string());
+                    }
+                }
+            }
+        }
+        forbid(channels, groups)?;
+        Ok(self.permitted())
+    }
+
+    /// The caller for a call on a channel group: any of these needs will do.
+    pub fn group_caller(&self, needs: &[Need], group: &str) -> Result<Caller, Refusal> {
+        let may = needs.iter().any(|need| self.may_group(*need, group));
+        forbid(Vec::new(), if may { Vec::new() } else { vec![group.to_owned()] })?;
         Ok(self.permitted())
     }
 
@@ -181,14 +192,9 @@ impl Call<'_> {
         bits & need.bit() != 0
     }
 
-    fn permitted(&self) -> Caller {
+    /// Everything that the dialect sees, for what its own rights permitted.
+    pub fn permitted(&self) -> Caller {
         Caller { app: self.keyset.app.clone(), user: self.user.clone(), access: self.tenant.open.clone() }
-    }
-
-    /// The channel groups of the keyset.
-    pub async fn groups(&self) -> Result<&Arc<Groups>, Refusal> {
-        let load = || async { Groups::load(self.channels, &self.keyset.app).await.map(Arc::new) };
-        Ok(self.tenant.groups.get_or_try_init(load).await?)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The door: every request of the dialect comes in here, is read, done and answered.
 
 use crate::{
-    Keyset, Settings, access,
+    Keyset, Settings, access, actions,
     call::{Call, Dialect, Tenant},
     error::Refusal,
-    groups, history, limits, publish,
+    groups, history, limits, presence, publish,
     route::{self, Endpoint, PresenceCall},
     signature::Signed,
     subscribe,
@@ -109,22 +109,37 @@ async fn perform(
     if let Endpoint::Subscribe { channels, .. } = &endpoint {
         return subscribe::subscribe(&call, channels, callback).await;
     }
+    let content_type = endpoint.service().content_type();
     let json = operate(&call, endpoint, body.clone()).await?;
-    Ok(Reply::ok(callback.wrap(json)).into_response())
+    let mut reply = Reply::ok(callback.wrap(json));
+    reply.content_type = content_type;
+    Ok(reply.into_response())
 }
 
-async fn operate(call: &Call<'_>, endpoint: Endpoint, body: Bytes) -> std::result::Result<Vec<u8>, Refusal> {
+async fn operate(call: &Call<'_>, endpoint: Endpoint, body: Bytes) -> std::result::Result<Bytes, Refusal> {
+    // The only answer that is worth keeping with its page, and so the only one that is shared bytes already.
+    if let Endpoint::Fetch { channels, actions: false, .. } = &endpoint {
+        return history::fetch(call, channels).await;
+    }
+    write(call, endpoint, body).await.map(Bytes::from)
+}
+
+async fn write(call: &Call<'_>, endpoint: Endpoint, body: Bytes) -> std::result::Result<Vec<u8>, Refusal> {
     match endpoint {
         Endpoint::Publish(publish) => publish::publish(call, publish, body).await,
         Endpoint::History { channel, .. } => history::history(call, &channel).await,
-        Endpoint::Fetch { channels, .. } => history::fetch(call, &channels).await,
+        Endpoint::Fetch { channels, .. } => history::fetch_with_actions(call, &channels).await,
+        Endpoint::Delete { channels, .. } => history::delete(call, &channels).await,
+        Endpoint::Actions { channel, call: wish, .. } => actions::actions(call, &channel, wish, &body).await,
+        Endpoint::Presence { call: wish, .. } => presence::presence(call, wish).await,
         Endpoint::Count { channels, .. } => history::count(call, &channels).await,
         Endpoint::Grant { .. } => access::grant(call, &body),
         Endpoint::Revoke { token, .. } => access::revoke(call, &token).await,
         Endpoint::LegacyGrant { .. } => access::legacy_grant(call).await,
         Endpoint::LegacyAudit { .. } => access::legacy_audit(call),
         Endpoint::Groups { call: group, .. } => groups::groups(call, group).await,
-        _ => Err(Refusal::UnknownPath),
+        // Both are answered before: one has no keyset, the other no single body.
+        Endpoint::Time { .. } | Endpoint::Subscribe { .. } => Err(Refusal::UnknownPath),
     }
 }
 

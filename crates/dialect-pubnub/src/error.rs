@@ -2,7 +2,6 @@
 //! §8, §9, §11). Statuses are never below 400, because clients take anything else for a success.
 
 use crate::wire::{Callback, ContentType, Reply, json};
-use bytes::Bytes;
 use http::StatusCode;
 use model::ErrorKind;
 use std::borrow::Cow;
@@ -133,6 +132,13 @@ pub enum Service {
     Access,
 }
 
+impl Service {
+    /// What the service calls its JSON (§1.3, §9).
+    pub fn content_type(self) -> ContentType {
+        if self == Service::Groups { ContentType::Json } else { ContentType::Javascript }
+    }
+}
+
 /// Seconds after which a refused client may try again.
 const RETRY_SECONDS: u32 = 1;
 
@@ -147,14 +153,9 @@ impl Refusal {
     pub fn reply(&self, service: Service, callback: &Callback, now: u64) -> Reply {
         let status = self.status();
         let json = self.body(service, status, now);
-        let content_type = if service == Service::Groups { ContentType::Json } else { ContentType::Javascript };
+        let content_type = service.content_type();
         let retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        Reply {
-            status,
-            body: Bytes::from(callback.wrap(json)),
-            content_type,
-            retry_after: retry.then_some(RETRY_SECONDS),
-        }
+        Reply { status, body: callback.wrap(json), content_type, retry_after: retry.then_some(RETRY_SECONDS) }
     }
 
     /// The HTTP status.

@@ -3,9 +3,10 @@
 //! `protocols/pubnub.md`, whose sections the modules cite.
 //!
 //! A request goes `dialect` (read, answer) → `route` (which call) → `call` (which keyset, who) → one of the operations
-//! (`publish`, `history`, `subscribe`), which parse, call the service once and render.
+//! (`publish`, `history`, `actions`, `subscribe`, `presence`, `groups`, `access`), which parse, call the service once and render.
 
 mod access;
+mod actions;
 mod auth;
 mod call;
 mod convert;
@@ -16,6 +17,7 @@ mod grants;
 mod groups;
 mod history;
 mod limits;
+mod presence;
 mod publish;
 mod route;
 mod selection;

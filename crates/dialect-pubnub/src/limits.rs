@@ -57,11 +57,27 @@ pub const GRANT_NAME_BYTES: usize = 512;
 /// Bytes of an auth key of an older grant.
 pub const AUTH_BYTES: usize = 256;
 
-/// Channels of one channel group (§9).
-pub const GROUP_CHANNELS: usize = 2_000;
-/// Memberships of channels in the groups of one keyset.
-pub const GROUP_MEMBERS: usize = 500_000;
-/// Channels added or removed by one call.
+/// Channels added to or removed from a channel group by one call (§9).
 pub const GROUP_CHANGES: usize = 500;
-/// Bytes of a group's name.
-pub const GROUP_NAME_BYTES: usize = 256;
+/// Groups that one look at the service names.
+pub const GROUPS_PAGE: u32 = 1_000;
+/// Groups in one answer.
+pub const GROUPS_LISTED: usize = 10_000;
+
+/// Actions in one listing (§8).
+pub const ACTIONS_LISTED: u32 = 100;
+/// Actions that one look at the service names.
+pub const ACTIONS_PAGE: u32 = 1_000;
+/// Actions in one fetch with actions, before the message that crosses the bound (§7.2).
+pub const ACTIONS_FETCHED: usize = 10_000;
+
+/// Seconds after which a client that says nothing is gone, if it does not say how many (§5.1).
+pub const HEARTBEAT_SECONDS: u64 = 300;
+/// The longest and the shortest that it may say.
+pub const HEARTBEAT_SECONDS_MOST: u64 = 3_600;
+/// See [`HEARTBEAT_SECONDS_MOST`].
+pub const HEARTBEAT_SECONDS_LEAST: u64 = 3;
+/// Channels of one call about presence, those of its groups included.
+pub const PRESENCE_CHANNELS: usize = 1_000;
+/// Users listed for a channel if the caller does not say how many, and at most (§10).
+pub const PRESENCE_LISTED: usize = 1_000;

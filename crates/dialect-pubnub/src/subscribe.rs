@@ -5,9 +5,9 @@
 //! nothing will ever appear there. So a client that polls with the timetoken it was given misses nothing and gets
 //! nothing twice, whatever was published between its polls.
 
-mod entries;
+pub mod entries;
 mod envelope;
-mod following;
+mod event;
 mod permit;
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     convert::{self, Extras},
     error::Refusal,
     filter::{Filter, Subject},
+    presence::{self, Attendance, stay},
     wire::{Callback, Reply},
 };
 use axum::{
@@ -22,16 +23,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use entries::Wanted;
+use entries::Entries;
 use envelope::Answer;
-use following::{Following, Watched};
 use futures_util::{future::FutureExt, stream};
 use http::header;
 use model::{Change, Id, Message};
 use permit::Permit;
 use serde_json::value::RawValue;
-use service::{Delivery, Item};
-use std::{convert::Infallible, time::Duration};
+use service::{Delivery, Item, Subscription};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// What a handshake with an empty store returns: a position below every id, but one that clients do not take for the
@@ -44,18 +44,20 @@ const FIRST: Id = Id::new(10_000_000_000_000_000, 0);
 /// that a held poll costs its memory and nothing else: no place among the requests being answered. It ends with its
 /// connection.
 pub async fn subscribe(call: &Call<'_>, channels: &str, callback: &Callback) -> Result<Response, Refusal> {
-    let wanted = Wanted::parse(channels, call.query.get("channel-group").unwrap_or_default())?;
+    let groups = call.query.get("channel-group").unwrap_or_default();
+    let entries = Entries::parse(channels, groups)?;
     let filter = call.query.get("filter-expr").map(Filter::compile).transpose()?;
     let position = call.query.timetoken("tt")?.filter(|token| *token > 0).map(Id::last_at);
-    let caller = call.subscriber(&wanted.channels(), &wanted.groups())?;
-    let groups = if wanted.has_groups() { Some(Watched::new(call.groups().await?.clone())) } else { None };
-    let following = Following::start(call.channels.clone(), caller, wanted, groups, position).await?;
+    let caller = call.subscriber(&entries)?;
+    let attendance = presence::attend(call, &caller, &entries).await?;
+    let subscription = call.channels.subscribe(&caller, entries.topics, position).await?;
     let answer = Answer { key: call.keyset.subscribe_key.as_str().into(), callback: callback.clone() };
     if position.is_none() {
-        return Ok(answer.write(following.cursor().max(FIRST), &[], &[]).into_response());
+        return Ok(answer.write(subscription.cursor().max(FIRST), &[], &[]).into_response());
     }
     let (permit, hold) = Permit::of(call);
-    let poll = Poll { following, filter, answer, permit, most: call.settings.subscribe_messages, hold };
+    let most = call.settings.subscribe_messages;
+    let poll = Poll { subscription, names: entries.names, filter, answer, permit, attendance, most, hold };
     let mut poll = Box::pin(poll.run());
     match poll.as_mut().now_or_never() {
         Some(Ended { failure: Some(error), .. }) => Err(error.into()),
@@ -76,10 +78,12 @@ fn held(poll: impl Future<Output = Ended> + Send + 'static) -> Response {
 
 /// A subscribe that waits.
 struct Poll {
-    following: Following,
+    subscription: Subscription,
+    names: Vec<Arc<str>>,
     filter: Option<Filter>,
     answer: Answer,
     permit: Permit,
+    attendance: Option<Attendance>,
     most: usize,
     hold: Duration,
 }
@@ -98,7 +102,8 @@ impl Poll {
                 tokio::select! {
                     biased;
                     () = self.permit.ended() => None,
-                    delivery = self.following.next() => Some(delivery),
+                    () = stay(&mut self.attendance) => None,
+                    delivery = self.subscription.next() => Some(delivery),
                 }
             };
             match timeout_at(deadline, next).await {
@@ -108,11 +113,11 @@ impl Poll {
                         break (cursor, chosen, None);
                     }
                 }
-                Ok(Some(Err(error))) => break (self.following.cursor(), Vec::new(), Some(error)),
-                Ok(None) | Err(_) => break (self.following.cursor(), Vec::new(), None),
+                Ok(Some(Err(error))) => break (self.subscription.cursor(), Vec::new(), Some(error)),
+                Ok(None) | Err(_) => break (self.subscription.cursor(), Vec::new(), None),
             }
         };
-        Ended { reply: self.answer.write(cursor, self.following.entries(), &chosen), failure }
+        Ended { reply: self.answer.write(cursor, &self.names, &chosen), failure }
     }
 
     /// What of a delivery goes into the answer, and how far the answer then reaches: never between equal ticks.
@@ -133,12 +138,12 @@ impl Poll {
         (delivery.cursor, chosen)
     }
 
+    /// The filter is for what somebody said; actions and presence pass it by.
     fn wants(&self, item: &Item) -> bool {
         let Change::Channel(change) = &*item.change else { return false };
-        let Some(entry) = self.following.entries().get(item.topic) else { return false };
         match change.what.message() {
-            Some(message) => entry.messages && self.passes(message),
-            None => false,
+            Some(message) => self.passes(message),
+            None => envelope::is_told(&change.what),
         }
     }
 

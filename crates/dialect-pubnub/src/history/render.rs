@@ -2,12 +2,12 @@
 
 use crate::{
     convert::{self, Extras},
-    wire::{Query, json},
+    wire::{Query, encode_key, json},
 };
 use bytes::Bytes;
-use model::{Kind, Message};
+use model::{Kind, Message, ReactionEntry};
 use service::History;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The beginning of every v3 answer (`protocols/pubnub.md` §7.1): some client needs each of these fields.
 pub const FETCH_HEAD: &[u8] = b"{\"status\":200,\"error\":false,\"error_message\":\"\",\"channels\":{";
@@ -22,6 +22,8 @@ pub struct Fields {
     user: bool,
     message_type: bool,
     custom_type: bool,
+    /// Whether the keys of channels are percent-encoded.
+    pub encode: bool,
 }
 
 impl Fields {
@@ -32,56 +34,161 @@ impl Fields {
             user: query.flag("include_uuid", false),
             message_type: query.flag("include_message_type", false),
             custom_type: query.flag("include_custom_message_type", false),
+            encode: query.flag("encode_channels", true),
         }
     }
 
     /// The name under which a page keeps its bytes in this format.
     fn format(self) -> &'static str {
-        const FORMATS: [&str; 16] = [
-            "pubnub v3",
-            "pubnub v3 m",
-            "pubnub v3 u",
-            "pubnub v3 mu",
-            "pubnub v3 t",
-            "pubnub v3 mt",
-            "pubnub v3 ut",
-            "pubnub v3 mut",
-            "pubnub v3 c",
-            "pubnub v3 mc",
-            "pubnub v3 uc",
-            "pubnub v3 muc",
-            "pubnub v3 tc",
-            "pubnub v3 mtc",
-            "pubnub v3 utc",
-            "pubnub v3 mutc",
+        const FORMATS: [&str; 32] = [
+            "pubnub",
+            "pubnub m",
+            "pubnub u",
+            "pubnub mu",
+            "pubnub t",
+            "pubnub mt",
+            "pubnub ut",
+            "pubnub mut",
+            "pubnub c",
+            "pubnub mc",
+            "pubnub uc",
+            "pubnub muc",
+            "pubnub tc",
+            "pubnub mtc",
+            "pubnub utc",
+            "pubnub mutc",
+            "pubnub e",
+            "pubnub me",
+            "pubnub ue",
+            "pubnub mue",
+            "pubnub te",
+            "pubnub mte",
+            "pubnub ute",
+            "pubnub mute",
+            "pubnub ce",
+            "pubnub mce",
+            "pubnub uce",
+            "pubnub muce",
+            "pubnub tce",
+            "pubnub mtce",
+            "pubnub utce",
+            "pubnub mutce",
         ];
-        let bits = [self.meta, self.user, self.message_type, self.custom_type];
+        let bits = [self.meta, self.user, self.message_type, self.custom_type, self.encode];
         FORMATS[bits.iter().enumerate().map(|(bit, set)| usize::from(*set) << bit).sum::<usize>()]
     }
 }
 
-/// Writes the messages of one channel (§7.1). One page, the usual case, keeps its bytes for the next who asks.
-pub fn messages(out: &mut Vec<u8>, pages: &[Arc<History>], fields: Fields) {
-    if let [page] = pages {
-        let rendered = page.rendered(fields.format(), |history| {
-            let mut out = Vec::with_capacity(size_of_page(&history.page.messages));
-            write_messages(&mut out, history.page.messages.iter(), fields);
-            Bytes::from(out)
-        });
-        out.extend_from_slice(&rendered);
-    } else {
-        write_messages(out, pages.iter().flat_map(|history| &history.page.messages), fields);
+/// A v3 answer with one page of one channel. The page keeps it for the next who asks for the same.
+pub fn page(page: &History, name: &str, fields: Fields) -> Bytes {
+    page.rendered(fields.format(), |history| {
+        let mut out = Fetch::default();
+        out.messages(name, history.page.messages.iter(), size_of_page(&history.page.messages), fields);
+        out.finish()
+    })
+}
+
+/// A v3 answer that is being written (§7.1).
+#[derive(Default)]
+pub struct Fetch(Vec<u8>);
+
+impl Fetch {
+    /// Adds a channel, unless it has no messages.
+    pub fn channel(&mut self, name: &str, pages: &[Arc<History>], fields: Fields) {
+        let size = pages.iter().map(|history| size_of_page(&history.page.messages)).sum();
+        self.messages(name, pages.iter().flat_map(|history| &history.page.messages), size, fields);
     }
+
+    fn messages<'a>(
+        &mut self,
+        name: &str,
+        messages: impl Iterator<Item = &'a Arc<Message>>,
+        size: usize,
+        fields: Fields,
+    ) {
+        let mut messages = messages.peekable();
+        if messages.peek().is_none() {
+            return;
+        }
+        let out = &mut self.0;
+        out.reserve(size + FETCH_HEAD.len() + name.len());
+        out.extend_from_slice(if out.is_empty() { FETCH_HEAD } else { b"," });
+        key(out, name, fields.encode);
+        out.push(b'[');
+        json::joined(out, messages, |out, message| write_message(out, message, fields));
+        out.push(b']');
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The whole answer.
+    pub fn finish(mut self) -> Bytes {
+        if self.0.is_empty() {
+            self.0.extend_from_slice(FETCH_HEAD);
+        }
+        self.0.extend_from_slice(b"}}");
+        self.0.into()
+    }
+}
+
+/// Writes the key of a channel.
+pub fn key(out: &mut Vec<u8>, name: &str, encode: bool) {
+    if encode {
+        out.push(b'"');
+        encode_key(name, out);
+        out.push(b'"');
+    } else {
+        json::string(out, name);
+    }
+    out.push(b':');
 }
 
 fn size_of_page(messages: &[Arc<Message>]) -> usize {
     messages.iter().map(|message| message.payload.bytes.len() + FIELDS_BYTES).sum()
 }
 
-fn write_messages<'a>(out: &mut Vec<u8>, messages: impl Iterator<Item = &'a Arc<Message>>, fields: Fields) {
+/// Writes messages with what was done to them (§7.2): type, value, and who did it when.
+pub fn with_actions(out: &mut Vec<u8>, acted: &[(&Message, Vec<ReactionEntry>)], fields: Fields) {
     out.push(b'[');
-    json::joined(out, messages, |out, message| write_message(out, message, fields));
+    json::joined(out, acted, |out, (message, entries)| {
+        write_message(out, message, fields);
+        if !entries.is_empty() {
+            out.pop(); // its closing brace
+            write_actions(out, entries);
+            out.push(b'}');
+        }
+    });
     out.push(b']');
+}
+
+fn write_actions(out: &mut Vec<u8>, entries: &[ReactionEntry]) {
+    let mut kinds: BTreeMap<&str, BTreeMap<&str, Vec<&ReactionEntry>>> = BTreeMap::new();
+    for entry in entries {
+        let values = kinds.entry(&entry.reaction.kind).or_default();
+        values.entry(&entry.reaction.value).or_default().push(entry);
+    }
+    out.extend_from_slice(b",\"actions\":{");
+    json::joined(out, kinds, |out, (kind, values)| {
+        json::string(out, kind);
+        out.extend_from_slice(b":{");
+        json::joined(out, values, |out, (value, entries)| {
+            json::string(out, value);
+            out.extend_from_slice(b":[");
+            json::joined(out, entries, |out, entry| {
+                out.extend_from_slice(b"{\"uuid\":");
+                json::string(out, &entry.reaction.user.id);
+                out.extend_from_slice(b",\"actionTimetoken\":");
+                json::token(out, entry.id.timetoken());
+                out.push(b'}');
+            });
+            out.push(b']');
+        });
+        out.push(b'}');
+    });
+    out.push(b'}');
 }
 
 fn write_message(out: &mut Vec<u8>, message: &Message, fields: Fields) {
@@ -267,9 +374,10 @@ mod tests {
     #[test]
     fn every_choice_of_fields_has_a_name_of_its_own() {
         let mut names = std::collections::HashSet::new();
-        for bits in 0..16u8 {
+        for bits in 0..32u8 {
             let set = |bit: u8| bits & 1 << bit != 0;
-            let fields = Fields { meta: set(0), user: set(1), message_type: set(2), custom_type: set(3) };
+            let (meta, user, message_type, custom_type, encode) = (set(0), set(1), set(2), set(3), set(4));
+            let fields = Fields { meta, user, message_type, custom_type, encode };
             assert!(names.insert(fields.format()));
         }
     }

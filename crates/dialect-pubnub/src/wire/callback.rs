@@ -1,6 +1,7 @@
 //! JSONP (`protocols/pubnub.md` §1.4): `0` means none, any other name asks for `name(<json>)`.
 
 use crate::{error::Refusal, limits};
+use bytes::Bytes;
 
 /// The function that a JSONP client wants called with the answer.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -24,10 +25,11 @@ impl Callback {
     }
 
     /// The answer as the client wants it.
-    pub fn wrap(&self, json: Vec<u8>) -> Vec<u8> {
+    pub fn wrap(&self, json: impl Into<Bytes>) -> Bytes {
+        let json = json.into();
         match &self.0 {
             None => json,
-            Some(name) => [name.as_bytes(), b"(", &json, b")"].concat(),
+            Some(name) => [name.as_bytes(), b"(", &json, b")"].concat().into(),
         }
     }
 }
@@ -38,8 +40,8 @@ mod tests {
 
     #[test]
     fn answers_are_wrapped_only_when_asked() {
-        assert_eq!(Callback::parse("0").unwrap().wrap(b"[1]".to_vec()), b"[1]");
-        assert_eq!(Callback::parse("app.on_time").unwrap().wrap(b"[1]".to_vec()), b"app.on_time([1])");
+        assert_eq!(Callback::parse("0").unwrap().wrap(b"[1]".to_vec()), b"[1]".as_slice());
+        assert_eq!(Callback::parse("app.on_time").unwrap().wrap(b"[1]".to_vec()), b"app.on_time([1])".as_slice());
     }
 
     #[test]
