@@ -13,18 +13,37 @@ use model::{Change, ChannelChange, Error, ErrorKind, Id, Message, Reaction, Remo
 use service::{Access, Caller, Item, Pattern, Topic};
 use std::sync::Arc;
 
-/// Follows a realm until `stop` is cancelled. One subscription serves all its connections.
+/// Follows a realm until `stop` is cancelled, whatever happens.
 pub async fn follow(realm: Arc<Realm>, stop: CancellationToken) {
-    let mut cursor = Some(realm.opened_at);
+    let mut from = realm.opened_at;
+    while let Err(error) = tokio::spawn(follow_on(realm.clone(), from, stop.clone())).await {
+        tracing::error!(%error, app = %realm.settings.app, "following the chats of an Osmium realm broke off");
+        from = realm.channels.frontier();
+    }
+}
+
+/// How far a realm was followed.
+struct Progress {
+    /// Where the next subscription begins; none for now.
+    from: Option<Id>,
+    /// What happened up to here on the channels of `before` was told, also where it lies after `from`.
+    told: Id,
+    /// The channels that were followed.
+    before: Vec<Topic>,
+}
+
+/// Follows a realm until `stop` is cancelled. One subscription serves all its connections.
+async fn follow_on(realm: Arc<Realm>, from: Id, stop: CancellationToken) {
+    let mut progress = Progress { from: Some(from), told: from, before: Vec::new() };
     loop {
         let ended = tokio::select! {
             () = stop.cancelled() => return,
-            ended = follow_from(&realm, &mut cursor) => ended,
+            ended = progress.follow(&realm) => ended,
         };
         if let Err(error) = ended {
             if error.kind == ErrorKind::Invalid {
                 // So far back cannot be followed any more: clients catch up from history.
-                cursor = None;
+                progress.from = None;
             }
             tracing::warn!(%error, app = %realm.settings.app, "following the chats of an Osmium realm; trying again");
             tokio::select! {
@@ -35,28 +54,40 @@ pub async fn follow(realm: Arc<Realm>, stop: CancellationToken) {
     }
 }
 
-/// Follows until other channels have to be followed, or it fails. Goes on from `cursor`, where it was before.
-async fn follow_from(realm: &Realm, cursor: &mut Option<Id>) -> Result<()> {
-    let mut changes = realm.changes();
-    let topics = topics(&realm.directory());
-    let caller = Caller { app: realm.settings.app.clone(), user: None, access: Arc::new(Access::admin()) };
-    let mut subscription = realm.channels.subscribe(&caller, topics.clone(), *cursor).await?;
-    loop {
-        tokio::select! {
-            delivery = subscription.next() => {
-                for item in &delivery?.items {
-                    realm.tell_of_item(item).await?;
+impl Progress {
+    /// Follows until other channels have to be followed, or it fails.
+    async fn follow(&mut self, realm: &Realm) -> Result<()> {
+        let mut changes = realm.changes();
+        let topics = topics(&realm.directory());
+        let caller = Caller { app: realm.settings.app.clone(), user: None, access: Arc::new(Access::admin()) };
+        let mut subscription = realm.channels.subscribe(&caller, topics.clone(), self.from).await?;
+        loop {
+            tokio::select! {
+                delivery = subscription.next() => {
+                    for item in delivery?.items.iter().filter(|item| !self.was_told(item, &topics)) {
+                        // One that cannot be told must not keep back the others: clients see it when they read.
+                        if let Err(error) = realm.tell_of_item(item).await {
+                            tracing::warn!(?error, app = %realm.settings.app, "an Osmium update is lost");
+                        }
+                    }
+                    self.from = Some(subscription.cursor());
                 }
-            }
-            changed = changes.changed() => {
-                changed.map_err(Error::internal)?;
-                if self::topics(&realm.directory()) != topics {
-                    *cursor = Some(subscription.cursor());
-                    return Ok(());
+                changed = changes.changed() => {
+                    changed.map_err(Error::internal)?;
+                    let since = realm.take_changed_since();
+                    if self::topics(&realm.directory()) != topics {
+                        // What happened on a channel since it has to be followed is told as well.
+                        let cursor = subscription.cursor();
+                        *self = Progress { from: Some(since.unwrap_or(cursor).min(cursor)), told: cursor, before: topics };
+                        return Ok(());
+                    }
                 }
             }
         }
-        *cursor = Some(subscription.cursor());
+    }
+
+    fn was_told(&self, item: &Item, topics: &[Topic]) -> bool {
+        item.change.id() <= self.told && self.before.contains(&topics[item.topic])
     }
 }
 

@@ -37,6 +37,8 @@ pub const REACTION_PREVIEWS: usize = 5;
 
 /// Updates that wait for one connection; one more and it is cut off as too slow.
 pub const QUEUED_UPDATES: usize = 256;
+/// Bytes of what waits for one connection, before the update that crosses the bound.
+pub const QUEUED_BYTES: usize = 4 << 20;
 /// Connections of one realm.
 pub const CONNECTIONS: usize = 50_000;
 /// Chats of one realm that are channels with a name in the clear.

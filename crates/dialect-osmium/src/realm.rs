@@ -37,6 +37,8 @@ pub struct Realm {
     changing: Mutex<()>,
     /// Counts the changes of the directory.
     changes: watch::Sender<u64>,
+    /// Everything that was visible before the first change of the directory that the follower has not seen.
+    changed_since: std::sync::Mutex<Option<Id>>,
 }
 
 impl Realm {
@@ -66,6 +68,7 @@ impl Realm {
             token_key,
             changing: Mutex::default(),
             changes: watch::Sender::new(0),
+            changed_since: std::sync::Mutex::default(),
         })
     }
 
@@ -77,6 +80,11 @@ impl Realm {
     /// Tells of changes of the directory.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Everything that was visible before the first change since the last call.
+    pub(crate) fn take_changed_since(&self) -> Option<Id> {
+        self.changed_since.lock().expect("nothing panics while it holds a position").take()
     }
 
     /// Changes the directory by what `decide` makes of it, which sees no other change half done. Durable, and in effect,
@@ -95,6 +103,8 @@ impl Realm {
 
     fn show(&self, step: Step) {
         let mut ended = None;
+        let since = self.channels.frontier();
+        self.changed_since.lock().expect("nothing panics while it holds a position").get_or_insert(since);
         {
             let mut directory = self.directory.write().expect("nothing panics while it changes the directory");
             let directory = Arc::make_mut(&mut directory);

@@ -5,9 +5,13 @@ use crate::{
     limits,
     wire::Update,
 };
+use prost::Message;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 use tokio::sync::mpsc;
 
@@ -25,23 +29,30 @@ struct State {
 }
 
 struct Queue {
-    sender: mpsc::Sender<Arc<Update>>,
+    sender: mpsc::Sender<Waiting>,
+    /// Bytes of what waits.
+    bytes: Arc<AtomicUsize>,
     /// The connection wants no updates; the queue is there to end it.
     silent: bool,
 }
+
+/// An update that waits, and its bytes.
+struct Waiting(Arc<Update>, usize);
 
 /// A connection's place. Dropping it is leaving.
 pub struct Seat {
     seats: Arc<Seats>,
     user: u64,
     number: u64,
-    updates: mpsc::Receiver<Arc<Update>>,
+    updates: mpsc::Receiver<Waiting>,
+    bytes: Arc<AtomicUsize>,
 }
 
 impl Seats {
     /// A seat for a connection of this user.
     pub fn take(self: &Arc<Self>, user: u64, silent: bool) -> Answer<Seat> {
         let (sender, updates) = mpsc::channel(limits::QUEUED_UPDATES);
+        let bytes = Arc::new(AtomicUsize::new(0));
         let mut state = self.lock();
         if state.taken >= limits::CONNECTIONS {
             return Err(Refusal::too_many("too many connections; try again in a minute"));
@@ -49,8 +60,8 @@ impl Seats {
         state.taken += 1;
         state.last += 1;
         let number = state.last;
-        state.users.entry(user).or_default().insert(number, Queue { sender, silent });
-        Ok(Seat { seats: self.clone(), user, number, updates })
+        state.users.entry(user).or_default().insert(number, Queue { sender, bytes: bytes.clone(), silent });
+        Ok(Seat { seats: self.clone(), user, number, updates, bytes })
     }
 
     /// Users with a connection that wants updates.
@@ -68,9 +79,10 @@ impl Seats {
     /// Puts an update into the queues of a user's connections. Whose queue is full gets nothing any more: the end of its
     /// queue is what its connection sees.
     pub fn tell(&self, user: u64, update: &Arc<Update>) {
+        let size = update.encoded_len();
         let mut state = self.lock();
         let Some(queues) = state.users.get_mut(&user) else { return };
-        queues.retain(|_, queue| queue.silent || queue.sender.try_send(update.clone()).is_ok());
+        queues.retain(|_, queue| queue.silent || queue.put(update, size));
     }
 
     /// Ends all connections of a user, after what waits for them.
@@ -83,10 +95,20 @@ impl Seats {
     }
 }
 
+impl Queue {
+    /// Whether there was room.
+    fn put(&self, update: &Arc<Update>, size: usize) -> bool {
+        let waiting = self.bytes.fetch_add(size, Relaxed);
+        waiting <= limits::QUEUED_BYTES && self.sender.try_send(Waiting(update.clone(), size)).is_ok()
+    }
+}
+
 impl Seat {
     /// The next update. None when the connection was too slow for them, or its user's rights ended. Cancel-safe.
     pub async fn next(&mut self) -> Option<Arc<Update>> {
-        self.updates.recv().await
+        let Waiting(update, size) = self.updates.recv().await?;
+        self.bytes.fetch_sub(size, Relaxed);
+        Some(update)
     }
 }
 
@@ -106,6 +128,7 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{self, update};
 
     #[tokio::test]
     async fn a_full_queue_ends_its_own_connection_only() {
@@ -125,6 +148,24 @@ mod tests {
         assert!(quick.next().await.is_some());
         drop((slow, quick));
         assert!(seats.listening().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_bounded_in_bytes_too() {
+        let seats = Arc::new(Seats::default());
+        let mut seat = seats.take(1, false).expect("a seat");
+        let message = wire::Message { message: "x".repeat(limits::QUEUED_BYTES / 2), ..Default::default() };
+        let edited = update::Update::Message(wire::UpdateMessage { message: Some(message) });
+        let update = Arc::new(Update { update: Some(edited) });
+        for _ in 0..10 {
+            seats.tell(1, &update);
+            assert!(seat.next().await.is_some(), "what was taken makes room");
+        }
+        for _ in 0..10 {
+            seats.tell(1, &update);
+        }
+        assert!(seat.next().await.is_some() && seat.next().await.is_some());
+        assert!(seat.next().await.is_none(), "before ten of them waited");
     }
 
     #[tokio::test]

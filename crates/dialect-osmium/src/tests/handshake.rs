@@ -8,6 +8,7 @@ use crate::{
         rpc_result::Result as Answer, server_message::Body,
     },
 };
+use proptest::prelude::*;
 use prost::Message as _;
 
 #[tokio::test]
@@ -118,4 +119,43 @@ async fn who_wants_no_updates_gets_none() {
     assert!(house.realm.seats.listening().is_empty());
     silent.send(saved(), "note").await;
     assert_eq!(silent.texts(saved(), None, None).await, ["note"]);
+}
+
+fn requests() -> impl Strategy<Value = Vec<u8>> {
+    let varint = (any::<u8>(), any::<u64>()).prop_map(|(field, value)| {
+        let mut bytes = Vec::new();
+        prost::encoding::uint64::encode(u32::from(field % 96) + 1, &value, &mut bytes);
+        bytes
+    });
+    let nested = (any::<u8>(), prop::collection::vec(any::<u8>(), 0..60)).prop_map(|(field, inner)| {
+        let mut bytes = Vec::new();
+        prost::encoding::bytes::encode(u32::from(field % 96) + 1, &inner, &mut bytes);
+        bytes
+    });
+    prop::collection::vec(prop_oneof![varint, nested, prop::collection::vec(any::<u8>(), 0..20)], 0..5)
+        .prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_comes_is_answered_or_ends_its_own_connection_only(frames in prop::collection::vec(requests(), 1..20)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let house = House::new().await;
+            let (mut ann, mut bob) = (house.client("ann").await, house.client("bob").await);
+            for frame in frames {
+                match ann.frame(&frame).await {
+                    Ok(Some(answer)) => drop(ServerMessage::decode(&answer[..]).expect("it decodes")),
+                    Ok(None) => {}
+                    Err(code) => {
+                        assert_eq!(code, session::MALFORMED);
+                        ann = house.client("ann").await;
+                    }
+                }
+            }
+            bob.send(saved(), "still here").await;
+            assert_eq!(bob.texts(saved(), None, None).await, ["still here"]);
+        });
+    }
 }
