@@ -63,6 +63,18 @@ impl Progress {
         let mut subscription = realm.channels.subscribe(&caller, topics.clone(), self.from).await?;
         loop {
             tokio::select! {
+                // A change of the directory is seen before what happens after it.
+                biased;
+                changed = changes.changed() => {
+                    changed.map_err(Error::internal)?;
+                    let (directory, since) = realm.take_changes();
+                    if self::topics(&directory) != topics {
+                        // What happened on a channel since it has to be followed is told as well.
+                        let cursor = subscription.cursor();
+                        *self = Progress { from: Some(since.unwrap_or(cursor).min(cursor)), told: cursor, before: topics };
+                        return Ok(());
+                    }
+                }
                 delivery = subscription.next() => {
                     for item in delivery?.items.iter().filter(|item| !self.was_told(item, &topics)) {
                         // One that cannot be told must not keep back the others: clients see it when they read.
@@ -71,16 +83,6 @@ impl Progress {
                         }
                     }
                     self.from = Some(subscription.cursor());
-                }
-                changed = changes.changed() => {
-                    changed.map_err(Error::internal)?;
-                    let since = realm.take_changed_since();
-                    if self::topics(&realm.directory()) != topics {
-                        // What happened on a channel since it has to be followed is told as well.
-                        let cursor = subscription.cursor();
-                        *self = Progress { from: Some(since.unwrap_or(cursor).min(cursor)), told: cursor, before: topics };
-                        return Ok(());
-                    }
                 }
             }
         }

@@ -82,9 +82,11 @@ impl Realm {
         self.changes.subscribe()
     }
 
-    /// Everything that was visible before the first change since the last call.
-    pub(crate) fn take_changed_since(&self) -> Option<Id> {
-        self.changed_since.lock().expect("nothing panics while it holds a position").take()
+    /// The directory, and what was visible before the first change of it since the last call: both at one moment.
+    pub(crate) fn take_changes(&self) -> (Arc<Directory>, Option<Id>) {
+        let directory = self.directory.read().expect("nothing panics while it changes the directory");
+        let since = self.changed_since.lock().expect("nothing panics while it holds a position").take();
+        (directory.clone(), since)
     }
 
     /// Changes the directory by what `decide` makes of it, which sees no other change half done. Durable, and in effect,
@@ -104,9 +106,9 @@ impl Realm {
     fn show(&self, step: Step) {
         let mut ended = None;
         let since = self.channels.frontier();
-        self.changed_since.lock().expect("nothing panics while it holds a position").get_or_insert(since);
         {
             let mut directory = self.directory.write().expect("nothing panics while it changes the directory");
+            self.changed_since.lock().expect("nothing panics while it holds a position").get_or_insert(since);
             let directory = Arc::make_mut(&mut directory);
             match step {
                 Step::Put(Entry::User(user)) => {
