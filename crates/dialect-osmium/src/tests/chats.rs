@@ -226,6 +226,7 @@ async fn marks_move_forwards_and_tell_the_readers_own_connections() {
     ann.send(channel(SQUARE), "five").await;
     assert_eq!(bob.created().await.channel_unread_count, 4);
     assert_eq!(bob.call(mark(u64::MAX)).await, Ok(None));
+    assert_eq!(bob.call(mark(first)).await, Ok(None), "backwards");
     assert!(mentions(bob.call(unread).await).is_empty());
     let Update::ConversationLastRead(read) = bob.update().await else { panic!("not told") };
     assert_eq!((read.unread_count, read.unread_mentions_count), (Some(0), Some(0)));
