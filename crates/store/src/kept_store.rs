@@ -96,6 +96,7 @@ impl KeptStore {
         loop {
             let view = views.load();
             if view.checkpoint >= upto {
+                self.shared.committer().free(views);
                 return Ok(());
             }
             if view.frozen.is_none() {

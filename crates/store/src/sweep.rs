@@ -76,7 +76,7 @@ pub(crate) fn sweep(shared: &Shared, budget: Duration) -> Result<bool> {
         let left = sweeper.channel(number, asked, false)?;
         let is_done = left.containers.is_empty() && !sweeper.is_over();
         let value = (!is_done).then(|| left.encode(&key));
-        sweeper.put(Space::Meta, key, value)?;
+        sweeper.put_last(Space::Meta, key, value);
     }
     let more = sweeper.is_over();
     sweeper.finish()?;
@@ -91,19 +91,23 @@ pub(crate) fn is_between_flushes(shared: &Shared, view: &View) -> bool {
 /// Rows that maintenance gathers before it writes them.
 const PIECE_BYTES: usize = 4 << 20;
 
+type Rows = BTreeMap<Space, BTreeMap<Bytes, Option<Bytes>>>;
+
 /// Who sweeps: holds the table's writer.
 pub(crate) struct Sweeper<'a> {
     shared: &'a Shared,
     view: &'a View,
     until: Option<Instant>,
-    rows: BTreeMap<Space, BTreeMap<Bytes, Option<Bytes>>>,
+    rows: Rows,
+    /// Rows to be written when those are durable.
+    last: Rows,
     bytes: usize,
     facts: Vec<(u64, Facts)>,
 }
 
 impl<'a> Sweeper<'a> {
     pub fn new(shared: &'a Shared, view: &'a View, until: Option<Instant>) -> Sweeper<'a> {
-        Sweeper { shared, view, until, rows: BTreeMap::new(), bytes: 0, facts: Vec::new() }
+        Sweeper { shared, view, until, rows: Rows::new(), last: Rows::new(), bytes: 0, facts: Vec::new() }
     }
 
     fn is_over(&self) -> bool {
@@ -281,7 +285,8 @@ impl<'a> Sweeper<'a> {
             let unique = keys::reaction_unique(place.number, reaction.message, unique_hash(&reaction));
             self.put(Space::Reactions, keys::reaction_made(place.number, Id::from_raw(id)), None)?;
             self.put(Space::Reactions, unique, None)?;
-            self.put(Space::Reactions, key, None)?;
+            // By this row the others are found, should this be cut off.
+            self.put_last(Space::Reactions, key, None);
         }
         Ok(())
     }
@@ -292,11 +297,18 @@ impl<'a> Sweeper<'a> {
         if self.bytes >= PIECE_BYTES { self.write() } else { Ok(()) }
     }
 
+    fn put_last(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
+        self.bytes += key.len();
+        self.last.entry(space).or_default().insert(key, value);
+    }
+
     fn write(&mut self) -> Result<()> {
         self.bytes = 0;
-        let rows = std::mem::take(&mut self.rows);
-        let mut rows = rows.into_iter().map(|(space, rows)| SpaceRows { space, rows: rows.into_iter().collect() });
-        self.shared.table.write(&mut rows)
+        for rows in [std::mem::take(&mut self.rows), std::mem::take(&mut self.last)] {
+            let mut rows = rows.into_iter().map(|(space, rows)| SpaceRows { space, rows: rows.into_iter().collect() });
+            self.shared.table.write(&mut rows)?;
+        }
+        Ok(())
     }
 
     /// Writes the rest, and shows it.
