@@ -13,6 +13,7 @@ pub mod limits;
 mod message;
 mod names;
 mod page;
+mod selection;
 mod store;
 
 pub use change::{
@@ -29,4 +30,5 @@ pub use page::{
     ChangesPage, ChannelEntry, Due, FeedItem, FeedKind, FeedPage, Head, Order, Page, ReactionEntry, Record,
     RemovedCount, Span, Target, Version, Window,
 };
+pub use selection::{Selected, Selection, SelectionPage, SelectionWindow, Selector};
 pub use store::{ApplyError, Effort, Keyed, Settled, ShardId, Store};

@@ -27,6 +27,8 @@ pub const BATCH_CHANGES: usize = 16_384;
 pub const PAGE_MESSAGES: u32 = 10_000;
 /// Bytes of payload in one page of the store, before the message that crosses the bound.
 pub const PAGE_BYTES: usize = 8 << 20;
+/// Selectors in one selection.
+pub const SELECTORS: usize = 16;
 /// Ids that a removal names one by one.
 pub const REMOVAL_IDS: usize = 1_000;
 /// Ranges of seqs in one removal; a deletion that would need more is refused.

@@ -5,8 +5,8 @@
 
 use crate::{
     AppId, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Error, FeedPage, Head,
-    Id, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Seq, Span,
-    Target, Version, Window,
+    Id, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Selection,
+    SelectionPage, SelectionWindow, Seq, Span, Target, Version, Window,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -55,6 +55,17 @@ pub trait Store: Send + Sync + 'static {
     /// How many messages of a span, of those with a seq greater than `above`, are there and not due at position `now`:
     /// exact, at any size.
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64>;
+
+    /// Part of a selection over all channels of an app, direct chats among them: the messages that are there and not due at
+    /// the window's `now`, in the order of their ids. A page ends early, after the message that crosses
+    /// [`crate::limits::PAGE_BYTES`]. What it costs depends on the page, neither on the offset nor on what others wrote,
+    /// once the app's messages are indexed and removals are worked in; until then it may cost a look at every message, and
+    /// is [`crate::ErrorKind::Unavailable`] when that takes too long.
+    fn select(&self, app: &AppId, selection: &Selection, window: &SelectionWindow) -> Result<SelectionPage>;
+
+    /// How many messages of a span a selection has that are there and not due at position `now`: exact, always what the
+    /// pages of [`Store::select`] have together. The same holds for its costs.
+    fn count_selected(&self, app: &AppId, selection: &Selection, span: Span, now: Id) -> Result<u64>;
 
     /// What a removal of `target` would take: the messages that are there and not due at position `now`, in the form in
     /// which the sequencer logs them, by nobody. [`crate::ErrorKind::TooLarge`] when it would need more than

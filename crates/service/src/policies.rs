@@ -7,7 +7,7 @@ use crate::{
     retention::Retention,
 };
 use arc_swap::ArcSwap;
-use model::{AppId, Change, Channel, ChannelName, Record, RecordChange, RecordKey, RecordKind, Result, Store};
+use model::{AppId, Change, Channel, ChannelName, Id, Record, RecordChange, RecordKey, RecordKind, Result, Store};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -116,6 +116,13 @@ impl AppPolicies {
     /// What a channel keeps.
     pub fn retention(&self, channel: &ChannelName) -> Retention {
         self.channels.get(channel).copied().unwrap_or_else(|| self.app.unwrap_or(self.configured))
+    }
+
+    /// The position at or below which no channel keeps anything, by age: what the policy that keeps most leaves.
+    pub fn kept_anywhere(&self, now_ticks: u64) -> Id {
+        let of_app = self.app.unwrap_or(self.configured);
+        let all = self.channels.values().chain([&of_app]);
+        all.map(|retention| retention.visible(now_ticks).after).min().unwrap_or(Id::MIN)
     }
 
     /// Whether anything is not kept for ever.

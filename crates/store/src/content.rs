@@ -121,6 +121,16 @@ impl<'a> Content<'a> {
         })
     }
 
+    /// The name of its author.
+    pub fn author(&self) -> Option<&'a str> {
+        self.author.map(|user| user.id)
+    }
+
+    /// The name of its recipient.
+    pub fn recipient(&self) -> Option<&'a str> {
+        self.recipient.map(|user| user.id)
+    }
+
     pub fn is_of_type(&self, custom_type: &str) -> bool {
         self.custom_type == Some(custom_type)
     }

@@ -181,7 +181,7 @@ impl View {
         Ok(block.ids.binary_search(&id).ok().map(|index| block.slot(index)))
     }
 
-    fn content_at(&self, place: &Place, id: Id) -> Result<Option<(Slot, Bytes)>> {
+    pub fn content_at(&self, place: &Place, id: Id) -> Result<Option<(Slot, Bytes)>> {
         for part in self.parts().rev() {
             let found = part.descending(place.number, id, 1)?;
             if let Some(found) = found.first() {

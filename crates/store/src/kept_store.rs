@@ -17,7 +17,7 @@ use crate::{
 use model::{
     AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage,
     Head, Id, Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
-    Seq, Settled, ShardId, Span, Store, Target, Version, Window,
+    Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::AtomicU64},
@@ -257,6 +257,14 @@ impl Store for KeptStore {
 
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
         self.shared.view()?.count(channel, span, above, now, &self.shared.names)
+    }
+
+    fn select(&self, app: &AppId, selection: &Selection, window: &SelectionWindow) -> Result<SelectionPage> {
+        self.shared.view()?.select(app, selection, window, &self.shared.names)
+    }
+
+    fn count_selected(&self, app: &AppId, selection: &Selection, span: Span, now: Id) -> Result<u64> {
+        self.shared.view()?.count_selected(app, selection, span, now, &self.shared.names)
     }
 
     fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {

@@ -95,6 +95,13 @@ pub(crate) fn all_channel_rows() -> Range<Bytes> {
     Bytes::from_static(&[BY_NAME])..Bytes::from_static(&[BY_NAME + 1])
 }
 
+/// The rows of all channels of an app, whatever their names are.
+pub(crate) fn channel_rows_of(app: &AppId) -> Range<Bytes> {
+    let stem = [&[BY_NAME], app.as_str().as_bytes(), &[0]].concat();
+    let end = end_of_prefix(&stem);
+    stem.into()..end
+}
+
 /// The rows of an app's channels with names in the clear that begin with `prefix`, those after `after`.
 pub(crate) fn named_channel_rows(app: &AppId, prefix: &str, after: Option<&ChannelName>) -> Range<Bytes> {
     let mut stem = vec![BY_NAME];

@@ -35,6 +35,8 @@ mod removed;
 mod rows;
 #[cfg(test)]
 mod samples;
+mod scan;
+mod selection;
 mod settings;
 mod stats;
 mod sweep;

@@ -56,6 +56,8 @@ pub(crate) const ERASE_POLL: Duration = Duration::from_millis(5);
 pub(crate) const ERASE_WAIT: Duration = Duration::from_secs(60);
 /// Settled entries of the index of due times that one flush takes from a channel.
 pub(crate) const DUE_SETTLED: usize = 50_000;
+/// The longest that one exact scan of a selection may take; a view is held no longer.
+pub(crate) const SCAN_AT_MOST: Duration = Duration::from_secs(10);
 /// A page jumps over removed messages when at least so many lie side by side.
 pub(crate) const JUMP_FROM: u64 = 256;
 /// The feed may take one part in this many of the bytes written as blocks.

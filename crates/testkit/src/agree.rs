@@ -2,12 +2,13 @@
 //! through where a store is free, one by the other where it is not.
 
 use crate::{
-    ChannelState, MemoryStore,
+    ChannelState, MemoryStore, app,
     judge::{self, Verdict},
+    selected,
 };
 use model::{
-    Change, ChangesPage, Channel, ChannelChange, Effort, Id, Order, Page, Reaction, RemovedCount, Result, Seq, ShardId,
-    Span, Store, Target, What, Window,
+    Change, ChangesPage, Channel, ChannelChange, Effort, Id, Order, Page, Reaction, RemovedCount, Result, Selection,
+    SelectionWindow, Seq, ShardId, Span, Store, Target, What, Window,
 };
 use std::{fmt::Debug, sync::Arc};
 
@@ -110,6 +111,61 @@ impl Pair<'_> {
             let due = store.due(shard, now, limit).map_err(|error| format!("due: {error:?}"))?;
             let states = states.iter().map(|(channel, state)| (channel, state));
             judge::due(&due, now, limit, states).map_err(|why| format!("due at {now:?}, at most {limit}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// A selection, in parts of some sizes from both ends, by offset and by cursor, and its counts; in spans between these
+    /// borders.
+    pub fn selection(&self, selection: &Selection, borders: &[Id], now: Id) -> Verdict {
+        for &after in borders {
+            for &upto in borders {
+                let span = Span { after, upto };
+                self.equal("count_selected", |store| store.count_selected(&app(), selection, span, now))?;
+                for order in ORDERS {
+                    for (offset, limit) in [(0, 3), (9, 5), (1, u32::MAX)] {
+                        self.select(selection, &SelectionWindow { span, order, offset, limit, now })?;
+                    }
+                }
+            }
+        }
+        ORDERS.into_iter().try_for_each(|order| self.walk_selection(selection, order, now))
+    }
+
+    /// One page of a selection.
+    pub fn select(&self, selection: &Selection, window: &SelectionWindow) -> Verdict {
+        self.equal(&format!("{selection:?} {window:?}"), |store| store.select(&app(), selection, window))
+    }
+
+    /// All pages of a selection, by growing offsets and by cursors: both visit each message once, as many as counted.
+    fn walk_selection(&self, selection: &Selection, order: Order, now: Id) -> Verdict {
+        let all =
+            selected(self.oracle.states(ShardId(0)).iter().map(|(c, s)| (c, s)), &app(), selection, Span::ALL, now);
+        let mut expected: Vec<Id> = all.iter().map(|selected| selected.message.id).collect();
+        if order == Order::Descending {
+            expected.reverse();
+        }
+        let limit = u32::try_from(expected.len() / 5 + 2).unwrap_or(u32::MAX);
+        for by_offset in [true, false] {
+            let mut window = SelectionWindow { span: Span::ALL, order, offset: 0, limit, now };
+            let mut visited: Vec<Id> = Vec::new();
+            for _ in 0..=expected.len() + 1 {
+                let page = self.tested.select(&app(), selection, &window).map_err(|error| format!("{error:?}"))?;
+                let ids = page.messages.iter().map(|selected| selected.message.id);
+                match order {
+                    Order::Ascending => visited.extend(ids),
+                    Order::Descending => visited.extend(ids.rev()),
+                }
+                match (by_offset, order) {
+                    (true, _) => window.offset += page.messages.len() as u64,
+                    (false, Order::Ascending) => window.span.after = page.covered.upto,
+                    (false, Order::Descending) => window.span.upto = page.covered.after,
+                }
+                if page.messages.is_empty() {
+                    break;
+                }
+            }
+            same("all pages of a selection together", &visited, &expected)?;
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ impl BatchBuilder {
             id,
             seq: *seq,
             author: fields.author,
-            recipient: None,
+            recipient: fields.recipient,
             payload: Payload { form: PayloadForm::Text, bytes: Bytes::copy_from_slice(text.as_bytes()) },
             kind: Kind::Message,
             custom_type: fields.custom_type,

@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub struct Fields {
     /// Who wrote it.
     pub author: Option<UserId>,
+    /// To whom, in a direct chat.
+    pub recipient: Option<UserId>,
     /// The application's type.
     pub custom_type: Option<Arc<str>>,
     /// A vendor's extras.

@@ -5,13 +5,13 @@
 use crate::{
     channel_state::ChannelState,
     faults::{Faults, Outcome},
-    valid_batch,
+    selected, valid_batch,
 };
 use model::{
     AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Effort,
     Error, FeedItem, FeedKind, FeedPage, Head, Id, Keyed, Message, Order, Page, Position, Reaction, ReactionEntry,
-    Record, RecordChange, RecordKey, RecordKind, Removal, Result, Seq, Settled, ShardId, Span, Store, TICKS_PER_SECOND,
-    Target, Version, What, Window,
+    Record, RecordChange, RecordKey, RecordKind, Removal, Result, Selection, SelectionPage, SelectionWindow, Seq,
+    Settled, ShardId, Span, Store, TICKS_PER_SECOND, Target, Version, What, Window,
 };
 use std::{
     collections::BTreeMap,
@@ -153,6 +153,17 @@ impl Store for MemoryStore {
 
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
         Ok(self.kept_for_read()?.state(channel).count(span, above, now))
+    }
+
+    fn select(&self, app: &AppId, selection: &Selection, window: &SelectionWindow) -> Result<SelectionPage> {
+        let kept = self.kept_for_read()?;
+        let all = selected::selected(kept.each_state(), app, selection, window.span, window.now);
+        Ok(selected::page(all, window))
+    }
+
+    fn count_selected(&self, app: &AppId, selection: &Selection, span: Span, now: Id) -> Result<u64> {
+        let kept = self.kept_for_read()?;
+        Ok(selected::selected(kept.each_state(), app, selection, span, now).len() as u64)
     }
 
     fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {
@@ -350,6 +361,10 @@ impl Kept {
 
     fn changes(&self, shard: ShardId) -> &[Arc<Change>] {
         self.shards.get(&shard).map_or(&[], |shard| &shard.changes)
+    }
+
+    fn each_state(&self) -> impl Iterator<Item = (&Channel, &ChannelState)> {
+        self.channels.iter().map(|(channel, (_, state))| (channel, state))
     }
 
     fn state(&self, channel: &Channel) -> &ChannelState {

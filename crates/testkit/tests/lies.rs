@@ -2,8 +2,8 @@
 
 use model::{
     AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, FeedPage, Head, Id,
-    Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Seq,
-    Settled, ShardId, Span, Store, Target, Version, Window,
+    Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Selection,
+    SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::{
@@ -60,9 +60,15 @@ enum Lie {
     ForgetsTheEarliestDue,
     /// What is due in a moment.
     IsEarly,
+    /// A selection leaves out one more than its offset.
+    SkipsOneTooMany,
+    /// A selection is told from its beginning, whatever was asked.
+    SelectsFromTheOtherEnd,
+    /// A count of a selection has what is due, too.
+    SelectsWhatIsDue,
 }
 
-const LIES: [Lie; 22] = [
+const LIES: [Lie; 25] = [
     Lie::HidesThatItWasEdited,
     Lie::HidesDeletions,
     Lie::MixesDeletedAndExpired,
@@ -85,6 +91,9 @@ const LIES: [Lie; 22] = [
     Lie::ForgetsChanges,
     Lie::ForgetsTheEarliestDue,
     Lie::IsEarly,
+    Lie::SkipsOneTooMany,
+    Lie::SelectsFromTheOtherEnd,
+    Lie::SelectsWhatIsDue,
 ];
 
 struct Liar {
@@ -125,6 +134,7 @@ fn keeps_its_promises(lie: Lie) {
     store_suite::reactions_are_listed_by_message_and_by_time(open);
     store_suite::a_channel_tells_its_changes_in_order(open);
     store_suite::what_is_due_is_told_until_it_is_gone(open);
+    store_suite::a_selection_is_what_its_selectors_say(open);
 }
 
 #[test]
@@ -168,6 +178,21 @@ impl Store for Liar {
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
         let after = if self.lie == Lie::CountsOneTooMany { span.after.previous() } else { span.after };
         self.truth.count(channel, Span { after, ..span }, above, now)
+    }
+
+    fn select(&self, app: &AppId, selection: &Selection, window: &SelectionWindow) -> Result<SelectionPage> {
+        let mut window = *window;
+        match self.lie {
+            Lie::SkipsOneTooMany => window.offset += 1,
+            Lie::SelectsFromTheOtherEnd => window.order = Order::Ascending,
+            _ => {}
+        }
+        self.truth.select(app, selection, &window)
+    }
+
+    fn count_selected(&self, app: &AppId, selection: &Selection, span: Span, now: Id) -> Result<u64> {
+        let now = if self.lie == Lie::SelectsWhatIsDue { Id::MIN } else { now };
+        self.truth.count_selected(app, selection, span, now)
     }
 
     fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {

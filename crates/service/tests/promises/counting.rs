@@ -2,8 +2,8 @@
 
 use model::{
     AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, FeedPage, Head, Id,
-    Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Seq,
-    Settled, ShardId, Span, Store, Target, Version, Window,
+    Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Selection,
+    SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
 };
 use std::{
     sync::{
@@ -58,6 +58,14 @@ impl Store for CountingStore {
 
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
         self.inner.count(channel, span, above, now)
+    }
+
+    fn select(&self, app: &AppId, selection: &Selection, window: &SelectionWindow) -> Result<SelectionPage> {
+        self.inner.select(app, selection, window)
+    }
+
+    fn count_selected(&self, app: &AppId, selection: &Selection, span: Span, now: Id) -> Result<u64> {
+        self.inner.count_selected(app, selection, span, now)
     }
 
     fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {

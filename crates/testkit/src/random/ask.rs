@@ -4,12 +4,13 @@ use super::{
     drafts::ReactionDraft,
     drive::Run,
     names::{self, author_of, record_key, room, type_of, value_of},
-    steps::{Place, Question, ROOMS},
+    steps::{Place, Question, ROOMS, Selected},
     write::ids_at,
 };
 use crate::{agree::Pair, app, judge, judge::Verdict, memory_store::feed_item, store_suite::StoreUnderTest};
 use model::{
-    Channel, FeedItem, Id, Order, Reaction, RecordKind, Result, Seq, Span, Store, TICKS_PER_SECOND, Target, Window,
+    Channel, FeedItem, Id, Order, Reaction, RecordKind, Result, Selection, SelectionWindow, Selector, Seq, Span, Store,
+    TICKS_PER_SECOND, Target, Window,
 };
 use std::{fmt::Debug, time::Duration};
 
@@ -45,6 +46,29 @@ impl<S: StoreUnderTest> Run<S> {
     pub(super) fn count(&self, question: &Question) -> Verdict {
         let Window { span, above, now, .. } = self.window(question);
         self.equal("count", |store| store.count(&room(question.room), span, above, now))
+    }
+
+    /// Two channels and selectors that have messages of both are asked for as one where they are disjoint.
+    pub(super) fn select(&self, question: &Question, selected: Selected, offset: u64) -> Verdict {
+        let Window { span, order, limit, now, .. } = self.window(question);
+        let channel = room(question.room);
+        let user = |n: u8| author_of(n).id;
+        let pair = |from: u8, to: u8| Selector::Pair { author: user(from), recipient: user(to) };
+        let selectors = match selected {
+            Selected::Author(n) => vec![Selector::Author(user(n))],
+            Selected::Recipient(n) => vec![Selector::Recipient(user(n))],
+            Selected::Pair(from, to) => vec![pair(from, to)],
+            Selected::Conversation(one, other) => vec![pair(one, other), pair(other, one)],
+            Selected::AuthorIn(n) => vec![Selector::AuthorIn { author: user(n), channel: channel.name.clone() }],
+            Selected::ChannelAnd(n) => {
+                let beside = n.filter(|_| channel.name.as_named().is_some()).map(|n| Selector::Recipient(user(n)));
+                [Selector::Channel(channel.name.clone())].into_iter().chain(beside).collect()
+            }
+        };
+        let selection = Selection::new(selectors).map_err(|error| format!("{error:?}"))?;
+        let window = SelectionWindow { span, order, offset, limit, now };
+        self.equal("count_selected", |store| store.count_selected(&channel.app, &selection, span, now))?;
+        self.equal("select", |store| store.select(&channel.app, &selection, &window))
     }
 
     pub(super) fn removable(&self, question: &Question, nth: &[u16]) -> Verdict {
@@ -166,6 +190,7 @@ impl<S: StoreUnderTest> Run<S> {
                 self.walk(&question)?;
                 self.count(&question)?;
                 self.removable(&question, &[])?;
+                self.selections(&question)?;
                 self.due(room, now, u32::MAX)?;
             }
             for (order, limit) in [(Order::Ascending, u32::MAX), (Order::Descending, 2)] {
@@ -182,6 +207,19 @@ impl<S: StoreUnderTest> Run<S> {
         self.recent(usize::MAX)?;
         self.channels(0, None, u32::MAX)?;
         self.records(0, None, u32::MAX)
+    }
+
+    fn selections(&self, question: &Question) -> Verdict {
+        let of_users = (0..2).flat_map(|user| {
+            [
+                Selected::Author(user),
+                Selected::Recipient(user),
+                Selected::Pair(user, 1 - user),
+                Selected::AuthorIn(user),
+            ]
+        });
+        let all = of_users.chain([Selected::Conversation(0, 1), Selected::ChannelAnd(None)]);
+        all.into_iter().try_for_each(|selected| self.select(question, selected, 1))
     }
 
     /// Each reaction that was made, and those beside it that differ in one thing.

@@ -18,6 +18,8 @@ pub enum Draft {
         size: u32,
         /// By whom.
         author: Option<u8>,
+        /// To whom.
+        recipient: Option<u8>,
         /// Of which type.
         custom_type: Option<u8>,
         /// Due so many ticks after the first.
@@ -72,13 +74,13 @@ pub(super) fn draft() -> impl Strategy<Value = Draft> {
 fn publish() -> impl Strategy<Value = Draft> {
     let copies = prop_oneof![6 => 1..4_u8, 2 => 4..40_u8, 1 => 100..=255_u8];
     let size = prop_oneof![8 => 0..200_u32, 2 => 0..3_000_u32, 1 => 0..70_000_u32];
-    let author = option::of(0..AUTHORS);
+    let users = (option::of(0..AUTHORS), option::of(0..AUTHORS));
     let custom_type = option::weighted(0.3, 0..TYPES);
-    let publish = (rooms(), copies, size, author, custom_type, due_in(), option::weighted(0.2, 0..KEYS));
-    publish.prop_map(|(room, copies, size, author, custom_type, due_in, key)| {
+    let publish = (rooms(), copies, size, users, custom_type, due_in(), option::weighted(0.2, 0..KEYS));
+    publish.prop_map(|(room, copies, size, (author, recipient), custom_type, due_in, key)| {
         // Many large ones would only make a run slow.
         let size = if copies > 40 { size.min(300) } else { size };
-        Draft::Publish { room, copies, size, author, custom_type, due_in, key }
+        Draft::Publish { room, copies, size, author, recipient, custom_type, due_in, key }
     })
 }
 

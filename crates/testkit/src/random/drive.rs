@@ -43,6 +43,7 @@ impl<S: StoreUnderTest> Run<S> {
             Step::Read(question) => self.read(question)?,
             Step::Walk(question) => self.walk(question)?,
             Step::Count(question) => self.count(question)?,
+            Step::Select { question, selected, offset } => self.select(question, *selected, *offset)?,
             Step::Heads(rooms) => self.heads(rooms)?,
             Step::Removable { question, nth } => self.removable(question, nth)?,
             Step::FloorFor { room, keep, upto } => self.floor_for(*room, *keep, *upto)?,

@@ -25,7 +25,7 @@ mod write;
 
 pub use drafts::{Draft, ReactionDraft};
 pub use drive::drive;
-pub use steps::{Place, Question, Step, steps};
+pub use steps::{Place, Question, Selected, Step, steps};
 
 use crate::store_suite::StoreUnderTest;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};

@@ -39,6 +39,8 @@ pub enum Step {
     Walk(Question),
     /// A count of the question's span.
     Count(Question),
+    /// Part of a selection, with the question's span, order, limit and now; and its count.
+    Select { question: Question, selected: Selected, offset: u64 },
     /// The heads of some channels.
     Heads(Vec<u8>),
     /// What a removal of the question's span would take, and one of the messages so many thousandths into the channel.
@@ -87,6 +89,23 @@ pub enum Place {
     Near { thousandths: u16, offset: i64 },
     /// When a message is due, or just before: the one so many thousandths into those that ever are.
     Due { thousandths: u16, early: bool },
+}
+
+/// A selection: of two users, and of the question's channel.
+#[derive(Clone, Copy, Debug)]
+pub enum Selected {
+    /// What one wrote.
+    Author(u8),
+    /// What one received.
+    Recipient(u8),
+    /// From one to the other.
+    Pair(u8, u8),
+    /// Both directions.
+    Conversation(u8, u8),
+    /// What one wrote in the channel.
+    AuthorIn(u8),
+    /// The channel, and what one received elsewhere.
+    ChannelAnd(Option<u8>),
 }
 
 /// What is asked of a channel.
@@ -153,6 +172,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => question().prop_map(Step::Read),
         4 => question().prop_map(Step::Walk),
         5 => question().prop_map(Step::Count),
+        8 => (question(), selected(), prop_oneof![0..5_u64, 0..400_u64])
+            .prop_map(|(question, selected, offset)| Step::Select { question, selected, offset }),
         2 => vec(0..ROOMS, 0..6).prop_map(Step::Heads),
         8 => about_messages(),
         6 => about_changes(),
@@ -186,6 +207,18 @@ fn about_changes() -> impl Strategy<Value = Step> {
         3 => (rooms(), prop_oneof![place(), due()], limit()).prop_map(|(room, now, limit)| Step::Due { room, now, limit }),
         1 => Just(Step::Sweep),
         1 => vec(0..ROOMS, 0..4).prop_map(Step::Erase),
+    ]
+}
+
+fn selected() -> impl Strategy<Value = Selected> {
+    let user = || 0..2_u8;
+    prop_oneof![
+        user().prop_map(Selected::Author),
+        user().prop_map(Selected::Recipient),
+        (user(), user()).prop_map(|(from, to)| Selected::Pair(from, to)),
+        (user(), user()).prop_map(|(one, other)| Selected::Conversation(one, other)),
+        user().prop_map(Selected::AuthorIn),
+        option::of(user()).prop_map(Selected::ChannelAnd),
     ]
 }
 

@@ -17,9 +17,10 @@ use std::sync::Arc;
 impl<S: StoreUnderTest> Run<S> {
     pub(super) fn draft(&mut self, draft: &Draft) -> Verdict {
         match draft {
-            Draft::Publish { room: n, copies, size, author, custom_type, due_in, key } => {
+            Draft::Publish { room: n, copies, size, author, recipient, custom_type, due_in, key } => {
                 let fields = Fields {
                     author: author.map(author_of),
+                    recipient: recipient.map(author_of),
                     custom_type: custom_type.map(type_of),
                     expires_at: due_in.map(|ticks| Id::new(self.builder.next_id().ticks() + ticks, 0)),
                     key: self.key(*n, *key, *size)?,

@@ -20,6 +20,7 @@ mod listings;
 mod pages;
 mod reactions;
 mod removals;
+mod selections;
 mod story;
 
 pub use aftermath::*;
@@ -29,6 +30,7 @@ pub use listings::*;
 pub use pages::*;
 pub use reactions::*;
 pub use removals::*;
+pub use selections::*;
 
 use story::Story;
 
@@ -115,6 +117,10 @@ macro_rules! store_suite {
             what_is_due_is_told_until_it_is_gone,
             sweeping_changes_no_answer,
             erasing_changes_no_answer,
+            a_selection_is_what_its_selectors_say,
+            selections_stay_exact_whatever_happens,
+            long_selections_are_ranked_exactly,
+            selections_begin_above_their_cuts,
         );
     };
     ($open:expr; $($promise:ident),+ $(,)?) => {
