@@ -1,27 +1,17 @@
 //! `GET channels/{channel}/changes`: what happened to the messages of a channel after a position, in one order.
 
 use crate::{
-    Native,
-    error::Problem,
+    Native, call::{Answer, Call},
     history::position,
     json,
-    params::Params,
     settings::DEFAULT_LIMIT,
     wire::{self, change::push_change},
 };
-use axum::body::Body;
-use http::Response;
 use model::{Change, ChangesPage, Channel, Id};
-use service::Caller;
 
 impl Native {
-    pub(crate) async fn changes(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn changes(&self, call: Call<'_>, channel: &Channel) -> Answer {
+        let (caller, mut params) = call.params()?;
         let after = position(&mut params, "after")?.map_or(Id::MIN, |after| after.last());
         let most = u64::from(self.settings.page_messages);
         let limit = params.take_number("limit", 1..=most, DEFAULT_LIMIT.min(most))? as u32;

@@ -1,23 +1,18 @@
 //! `GET channels`: the channels of an app, in byte order of their names.
 
 use crate::{
-    Native, error::Problem, json, json::push_string, params::Params, settings::DEFAULT_LIMIT,
+    Native, call::{Answer, Call}, json, json::push_string, settings::DEFAULT_LIMIT,
     settings::LISTED_CHANNELS, wire,
 };
-use axum::body::Body;
-use http::Response;
-use model::{ChannelEntry, ChannelName};
-use service::Caller;
+use model::ChannelEntry;
 
 impl Native {
-    pub(crate) async fn list_channels(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn list_channels(&self, call: Call<'_>) -> Answer {
+        let (caller, mut params) = call.params()?;
         let prefix = params.take("prefix")?.unwrap_or_default();
-        let after = params.take("after")?;
+        let after = params.take_channel("after")?;
         let limit = params.take_number("limit", 1..=LISTED_CHANNELS, DEFAULT_LIMIT)? as u32;
         params.finish(&["prefix", "after", "limit"])?;
-        let after = after.map(|name| ChannelName::named(&name)).transpose();
-        let after = after.map_err(|error| Problem::invalid("after", error.message))?;
         let entries = self.channels.list_channels(caller, &prefix, after.as_ref(), limit).await?;
         Ok(json(render(&entries, limit).into()))
     }

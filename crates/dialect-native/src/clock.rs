@@ -1,21 +1,21 @@
 //! `clock`: what the clocks say, and whether things are removed by time.
 
-use crate::{Native, convert, error::Problem, json, params::Params};
+use crate::{Native, call::{Answer, Call}, convert, json};
 use axum::body::Body;
 use http::Response;
 use model::{Id, TICKS_PER_SECOND};
 use serde_json::json;
-use service::{Caller, ClockStatus};
+use service::ClockStatus;
 
 impl Native {
-    pub(crate) async fn clock_status(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn clock_status(&self, call: Call<'_>) -> Answer {
+        let caller = call.bare()?;
         Ok(show(self.channels.clock_status(caller)?))
     }
 
     /// An operator says that the wall clock is right.
-    pub(crate) async fn confirm_clock(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn confirm_clock(&self, call: Call<'_>) -> Answer {
+        let caller = call.bare()?;
         Ok(show(self.channels.confirm_clock(caller).await?))
     }
 }

@@ -1,31 +1,22 @@
 //! `erasures`: takes a person out of an app, and keeps a receipt that names nobody.
 
 use crate::{
-    Native, convert,
-    error::Problem,
+    Native, call::{Answer, Call}, convert,
     fields::Fields,
     json,
-    params::Params,
     settings::{DEFAULT_LIMIT, LISTED},
     wire::origin_name,
 };
-use axum::body::Body;
-use http::{HeaderValue, Response, StatusCode, header};
-use model::{ChannelName, Id};
+use http::{HeaderValue, StatusCode, header};
+use model::Id;
 use serde_json::{Value, json};
-use service::{Caller, Erased, Erasure, ErasureState};
+use service::{Erased, Erasure, ErasureState};
 
 impl Native {
     /// Begins to erase a `user` (and its `origin`, if it came through a vendor's dialect): 202, with where to ask how far
     /// it is.
-    pub(crate) async fn erase(
-        &self,
-        caller: &Caller,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn erase(&self, call: Call<'_>) -> Answer {
+        let (caller, body) = call.body().await?;
         let mut fields = Fields::of_body(&body)?;
         let user: String = fields.required("user")?;
         let origin = fields.take::<String>("origin")?;
@@ -41,19 +32,14 @@ impl Native {
         Ok(response)
     }
 
-    pub(crate) async fn erasure(
-        &self,
-        caller: &Caller,
-        id: &str,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn erasure(&self, call: Call<'_>, id: &str) -> Answer {
+        let caller = call.bare()?;
         let erasure = self.channels.erasure(caller, id).await?;
         Ok(json(show(&erasure).to_string().into()))
     }
 
-    pub(crate) async fn list_erasures(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn list_erasures(&self, call: Call<'_>) -> Answer {
+        let (caller, mut params) = call.params()?;
         let after = params.take("after")?;
         let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
         params.finish(&["after", "limit"])?;
@@ -64,15 +50,9 @@ impl Native {
     }
 
     /// The channels in which it took something.
-    pub(crate) async fn erased_in(
-        &self,
-        caller: &Caller,
-        id: &str,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
-        let after = params.take("after")?.map(|name| ChannelName::named(&name)).transpose();
-        let after = after.map_err(|error| Problem::invalid("after", error.message))?;
+    pub(crate) async fn erased_in(&self, call: Call<'_>, id: &str) -> Answer {
+        let (caller, mut params) = call.params()?;
+        let after = params.take_channel("after")?;
         let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
         params.finish(&["after", "limit"])?;
         let touched = self.channels.erased_in(caller, id, after.as_ref(), limit).await?;

@@ -2,19 +2,17 @@
 //! the token, so that nobody who reads the data can show one. Whatever stands on a grant ends with it.
 
 use crate::{
-    Native,
+    Native, call::{Answer, Call},
     convert::{self, Position},
     error::Problem,
     fields::Fields,
     json,
-    params::Params,
     rights::{self, Right},
     settings::{CACHED_GRANTS, DEFAULT_LIMIT, GRANT_CHANNELS, LISTED},
     wire,
 };
-use axum::body::Body;
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use model::{AppId, Error, Id, Origin, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
@@ -134,15 +132,9 @@ fn rules(may: &[String], channels: &[String]) -> Result<Vec<Rule>, (&'static str
 impl Native {
     /// Makes a grant: `may`, `channels`, and if it matters `user`, `ttl`, `newest`, `not_older_than`, `since`. The token is
     /// in the answer and nowhere else.
-    pub(crate) async fn grant(
-        &self,
-        caller: &Caller,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        self.demand_admin(caller)?;
-        let body = self.body(body).await?;
+    pub(crate) async fn grant(&self, call: Call<'_>) -> Answer {
+        self.demand_admin(call.caller)?;
+        let (caller, body) = call.body().await?;
         let (mut stored, ttl) = parse(Fields::of_body(&body)?)?;
         let (id, token) = (random::<ID_BYTES>()?, random::<SECRET_BYTES>()?);
         let token = format!("{TOKEN_START}{id}_{token}");
@@ -159,8 +151,8 @@ impl Native {
         Ok(response)
     }
 
-    pub(crate) async fn list_grants(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn list_grants(&self, call: Call<'_>) -> Answer {
+        let (caller, mut params) = call.params()?;
         let after = params.take("after")?.map(|id| [NAMES, id.as_bytes()].concat());
         let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
         params.finish(&["after", "limit"])?;
@@ -176,13 +168,8 @@ impl Native {
     }
 
     /// Whatever stands on the grant ends with this.
-    pub(crate) async fn revoke(
-        &self,
-        caller: &Caller,
-        id: &str,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn revoke(&self, call: Call<'_>, id: &str) -> Answer {
+        let caller = call.bare()?;
         self.demand_admin(caller)?;
         let well_formed = from_hex(id).is_some_and(|bytes| bytes.len() == ID_BYTES);
         let there = well_formed && self.channels.revoke(&caller.app, &[NAMES, id.as_bytes()].concat()).await?;

@@ -1,22 +1,19 @@
 //! `groups/{group}/channels`: named sets of channels, which a stream can follow as they change.
 
 use crate::{
-    Native,
+    Native, call::{Answer, Call},
     error::Problem,
     json,
-    params::Params,
     route::InGroup,
     settings::{DEFAULT_LIMIT, LISTED},
 };
-use axum::body::Body;
-use http::Response;
 use model::ChannelName;
 use serde_json::{Value, json};
-use service::{Caller, Group};
+use service::Group;
 
 impl Native {
-    pub(crate) async fn list_groups(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn list_groups(&self, call: Call<'_>) -> Answer {
+        let (caller, mut params) = call.params()?;
         let after = params.take("after")?.map(|name| Group::new(&name)).transpose();
         let after = after.map_err(|error| Problem::invalid("after", error.message))?;
         let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
@@ -27,14 +24,8 @@ impl Native {
         Ok(json(json!({ "groups": names, "next": next }).to_string().into()))
     }
 
-    pub(crate) async fn in_group(
-        &self,
-        caller: &Caller,
-        group: &str,
-        operation: InGroup,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn in_group(&self, call: Call<'_>, group: &str, operation: InGroup) -> Answer {
+        let caller = call.bare()?;
         let group = Group::new(group)?;
         let answer = match operation {
             InGroup::List => members(&self.channels.group(caller, &group).await?),

@@ -1,7 +1,7 @@
 //! `GET channels/{channel}/messages`: a page of history.
 
 use crate::{
-    Native,
+    Native, call::{Answer, Call},
     convert::{self, Position},
     error::Problem,
     json,
@@ -9,10 +9,8 @@ use crate::{
     settings::DEFAULT_LIMIT,
     wire,
 };
-use axum::body::Body;
-use http::Response;
 use model::{Channel, Id, Order, Span};
-use service::{Caller, Query, Reach};
+use service::{Query, Reach};
 
 /// Under this name a page keeps its bytes.
 const DIALECT: &str = "native";
@@ -20,13 +18,9 @@ const DIALECT: &str = "native";
 const KNOWN: [&str; 9] = ["after", "since", "before", "around", "at", "order", "limit", "author", "type"];
 
 impl Native {
-    pub(crate) async fn history(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let query = parse(Params::parse(query)?, self.settings.page_messages)?;
+    pub(crate) async fn history(&self, call: Call<'_>, channel: &Channel) -> Answer {
+        let (caller, params) = call.params()?;
+        let query = parse(params, self.settings.page_messages)?;
         let history = self.channels.history(caller, channel, &query).await?;
         let bytes = history.rendered(DIALECT, |history| wire::page(history, &query).into());
         Ok(json(bytes.into()))

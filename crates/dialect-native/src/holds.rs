@@ -1,30 +1,22 @@
 //! `holds`: legal holds on channels and on authors.
 
-use crate::{Native, convert, error::Problem, fields::Fields, json, params::Params, wire::origin_name};
-use axum::body::Body;
-use http::{Response, StatusCode};
+use crate::{Native, call::{Answer, Call}, convert, error::Problem, fields::Fields, json, wire::origin_name};
+use http::StatusCode;
 use model::ChannelName;
 use serde_json::{Value, json};
-use service::{Caller, Hold, HoldScope};
+use service::{Hold, HoldScope};
 
 impl Native {
-    pub(crate) async fn list_holds(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn list_holds(&self, call: Call<'_>) -> Answer {
+        let caller = call.bare()?;
         let holds = self.channels.holds(caller).await?;
         let holds: Vec<Value> = holds.iter().map(show).collect();
         Ok(json(json!({ "holds": holds }).to_string().into()))
     }
 
     /// Places a hold on a `channel` or an `author`, for a `reason`.
-    pub(crate) async fn hold(
-        &self,
-        caller: &Caller,
-        name: String,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn hold(&self, call: Call<'_>, name: String) -> Answer {
+        let (caller, body) = call.body().await?;
         let mut fields = Fields::of_body(&body)?;
         let reason = fields.required("reason")?;
         let scope = scope(&mut fields)?;
@@ -37,13 +29,8 @@ impl Native {
         Ok(response)
     }
 
-    pub(crate) async fn release(
-        &self,
-        caller: &Caller,
-        name: &str,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn release(&self, call: Call<'_>, name: &str) -> Answer {
+        let caller = call.bare()?;
         self.channels.release(caller, name).await?;
         Ok(json(json!({ "released": name }).to_string().into()))
     }

@@ -7,6 +7,7 @@
 //! outcome is rendered. What things mean is decided there, not here.
 
 mod auth;
+mod call;
 mod changes;
 mod channels;
 mod clock;
@@ -38,13 +39,13 @@ pub use settings::Settings;
 
 use auth::Apps;
 use axum::{Router, body::Body, extract::State, routing::any};
+use call::{Answer, Call};
 use edge::CancellationToken;
-use error::Problem;
 use grants::Grants;
-use http::{HeaderValue, Request, Response, header, request::Parts};
+use http::{HeaderValue, Request, Response, header};
 use model::{Channel, ChannelName, Clock, Id};
 use route::{Admin, Endpoint, InChannel, Route};
-use service::{Caller, Channels};
+use service::Channels;
 use std::sync::Arc;
 
 /// The description of this API in OpenAPI 3.1; a test holds it against the routes.
@@ -81,88 +82,75 @@ async fn answer(State(native): State<Arc<Native>>, request: Request<Body>) -> Re
 }
 
 impl Native {
-    async fn dispatch(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
+    async fn dispatch(&self, request: Request<Body>) -> Answer {
         let Route { app, endpoint } = Route::parse(request.method(), request.uri().path())?;
         if let Endpoint::OpenApi = endpoint {
             return Ok(json(OPENAPI.into()));
         }
         let (head, body) = request.into_parts();
         let query = head.uri.query();
-        let caller = self.caller(&app, &head.headers, query, endpoint.is_stream()).await?;
+        let caller = &self.caller(&app, &head.headers, query, endpoint.is_stream()).await?;
+        let call = Call { caller, headers: &head.headers, query, body, body_bounds: self.settings.body };
         match endpoint {
-            Endpoint::Channel(name, operation) => self.in_channel(&caller, name, operation, &head, body).await,
-            Endpoint::Channels => self.list_channels(&caller, query).await,
-            Endpoint::Stream => self.stream(&caller, &head.headers, query).await,
-            Endpoint::Read => self.read(&caller, query, body).await,
-            Endpoint::Counts => self.counts(&caller, query, body).await,
-            Endpoint::Occupied => self.occupied(&caller, query).await,
-            Endpoint::WhereIs(user) => self.where_is(&caller, &user, query).await,
-            Endpoint::Groups => self.list_groups(&caller, query).await,
-            Endpoint::Group(group, operation) => self.in_group(&caller, &group, operation, query).await,
-            Endpoint::Admin(operation) => self.admin(&caller, operation, query, body).await,
+            Endpoint::Channel(name, operation) => self.in_channel(call, name, operation).await,
+            Endpoint::Channels => self.list_channels(call).await,
+            Endpoint::Stream => self.stream(call).await,
+            Endpoint::Read => self.read(call).await,
+            Endpoint::Counts => self.counts(call).await,
+            Endpoint::Occupied => self.occupied(call).await,
+            Endpoint::WhereIs(user) => self.where_is(call, &user).await,
+            Endpoint::Groups => self.list_groups(call).await,
+            Endpoint::Group(group, operation) => self.in_group(call, &group, operation).await,
+            Endpoint::Admin(operation) => self.admin(call, operation).await,
             Endpoint::OpenApi => unreachable!("answered above, without a caller"),
         }
     }
 
-    async fn in_channel(
-        &self,
-        caller: &Caller,
-        name: ChannelName,
-        operation: InChannel,
-        head: &Parts,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        let query = head.uri.query();
-        let channel = &Channel { app: caller.app.clone(), name: name.clone() };
+    async fn in_channel(&self, call: Call<'_>, name: ChannelName, operation: InChannel) -> Answer {
+        let channel = &Channel { app: call.caller.app.clone(), name: name.clone() };
         match operation {
-            InChannel::History => self.history(caller, channel, query).await,
-            InChannel::Publish => self.publish(caller, channel, &head.headers, query, body).await,
-            InChannel::DeleteSpan => self.delete_span(caller, channel, query).await,
-            InChannel::DeleteList => self.delete_list(caller, channel, query, body).await,
-            InChannel::Message(id) => self.message(caller, channel, id, query).await,
-            InChannel::Edit(id) => self.edit(caller, channel, id, query, body).await,
-            InChannel::Delete(id) => self.delete_one(caller, channel, id, query).await,
-            InChannel::Versions(id) => self.versions(caller, channel, id, query).await,
-            InChannel::ReactionsTo(id) => self.reactions_to(caller, channel, id, query).await,
-            InChannel::React(id) => self.react(caller, channel, id, query, body).await,
-            InChannel::Reactions => self.reactions(caller, channel, query).await,
-            InChannel::Unreact(id) => self.unreact(caller, channel, id, query).await,
-            InChannel::Changes => self.changes(caller, channel, query).await,
-            InChannel::Count => self.count(caller, channel, query).await,
-            InChannel::Signal => self.signal(caller, channel, query, body).await,
-            InChannel::Stream => self.channel_stream(caller, name, &head.headers, query).await,
-            InChannel::WhoIsHere => self.who_is_here(caller, name, query).await,
-            InChannel::Arrive => self.arrive(caller, name, query, body).await,
-            InChannel::SetState => self.set_state(caller, name, query, body).await,
-            InChannel::Leave => self.leave(caller, name, query).await,
-            InChannel::SetRetention => self.set_retention(caller, Some(&name), query, body).await,
-            InChannel::DropRetention => self.drop_retention(caller, Some(&name), query).await,
+            InChannel::History => self.history(call, channel).await,
+            InChannel::Publish => self.publish(call, channel).await,
+            InChannel::DeleteSpan => self.delete_span(call, channel).await,
+            InChannel::DeleteList => self.delete_list(call, channel).await,
+            InChannel::Message(id) => self.message(call, channel, id).await,
+            InChannel::Edit(id) => self.edit(call, channel, id).await,
+            InChannel::Delete(id) => self.delete_one(call, channel, id).await,
+            InChannel::Versions(id) => self.versions(call, channel, id).await,
+            InChannel::ReactionsTo(id) => self.reactions_to(call, channel, id).await,
+            InChannel::React(id) => self.react(call, channel, id).await,
+            InChannel::Reactions => self.reactions(call, channel).await,
+            InChannel::Unreact(id) => self.unreact(call, channel, id).await,
+            InChannel::Changes => self.changes(call, channel).await,
+            InChannel::Count => self.count(call, channel).await,
+            InChannel::Signal => self.signal(call, channel).await,
+            InChannel::Stream => self.channel_stream(call, name).await,
+            InChannel::WhoIsHere => self.who_is_here(call, name).await,
+            InChannel::Arrive => self.arrive(call, name).await,
+            InChannel::SetState => self.set_state(call, name).await,
+            InChannel::Leave => self.leave(call, name).await,
+            InChannel::SetRetention => self.set_retention(call, Some(&name)).await,
+            InChannel::DropRetention => self.drop_retention(call, Some(&name)).await,
         }
     }
 
-    async fn admin(
-        &self,
-        caller: &Caller,
-        operation: Admin,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
+    async fn admin(&self, call: Call<'_>, operation: Admin) -> Answer {
         match operation {
-            Admin::Retention => self.retention(caller, query).await,
-            Admin::SetRetention => self.set_retention(caller, None, query, body).await,
-            Admin::DropRetention => self.drop_retention(caller, None, query).await,
-            Admin::Holds => self.list_holds(caller, query).await,
-            Admin::Hold(name) => self.hold(caller, name, query, body).await,
-            Admin::Release(name) => self.release(caller, &name, query).await,
-            Admin::Erasures => self.list_erasures(caller, query).await,
-            Admin::Erase => self.erase(caller, query, body).await,
-            Admin::Erasure(id) => self.erasure(caller, &id, query).await,
-            Admin::ErasedIn(id) => self.erased_in(caller, &id, query).await,
-            Admin::Clock => self.clock_status(caller, query).await,
-            Admin::ConfirmClock => self.confirm_clock(caller, query).await,
-            Admin::Grants => self.list_grants(caller, query).await,
-            Admin::Grant => self.grant(caller, query, body).await,
-            Admin::Revoke(id) => self.revoke(caller, &id, query).await,
+            Admin::Retention => self.retention(call).await,
+            Admin::SetRetention => self.set_retention(call, None).await,
+            Admin::DropRetention => self.drop_retention(call, None).await,
+            Admin::Holds => self.list_holds(call).await,
+            Admin::Hold(name) => self.hold(call, name).await,
+            Admin::Release(name) => self.release(call, &name).await,
+            Admin::Erasures => self.list_erasures(call).await,
+            Admin::Erase => self.erase(call).await,
+            Admin::Erasure(id) => self.erasure(call, &id).await,
+            Admin::ErasedIn(id) => self.erased_in(call, &id).await,
+            Admin::Clock => self.clock_status(call).await,
+            Admin::ConfirmClock => self.confirm_clock(call).await,
+            Admin::Grants => self.list_grants(call).await,
+            Admin::Grant => self.grant(call).await,
+            Admin::Revoke(id) => self.revoke(call, &id).await,
         }
     }
 

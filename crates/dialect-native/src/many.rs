@@ -2,7 +2,7 @@
 //! error, within one budget of bytes and time. `GET channels/{channel}/count` is one of them.
 
 use crate::{
-    Native,
+    Native, call::{Answer, Call},
     error::Problem,
     fields::{Fields, text},
     history::{self, bounds},
@@ -11,9 +11,7 @@ use crate::{
     params::Params,
     wire,
 };
-use axum::body::Body;
 use bytes::Bytes;
-use http::Response;
 use model::{Channel, ChannelName, Span};
 use serde_json::value::RawValue;
 use service::{Budget, Caller, Many};
@@ -26,26 +24,16 @@ struct Asked<T> {
 
 impl Native {
     /// One count of a channel, over the span that the bounds name.
-    pub(crate) async fn count(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let span = span(Params::parse(query)?)?;
+    pub(crate) async fn count(&self, call: Call<'_>, channel: &Channel) -> Answer {
+        let (caller, params) = call.params()?;
+        let span = span(params)?;
         let count = self.channels.count(caller, channel, span).await?;
         Ok(json(format!("{{\"count\":{count}}}").into()))
     }
 
     /// Pages: each entry has a `channel` and the words of a page's query.
-    pub(crate) async fn read(
-        &self,
-        caller: &Caller,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn read(&self, call: Call<'_>) -> Answer {
+        let (caller, body) = call.body().await?;
         let page_messages = self.settings.page_messages;
         let (names, asked, wrong) = part(self.questions(&body, |params| history::parse(params, page_messages))?);
         let questions = asked.iter().map(|(name, query)| (full(caller, name), query.clone())).collect();
@@ -60,14 +48,8 @@ impl Native {
     }
 
     /// Counts: each entry has a `channel` and bounds.
-    pub(crate) async fn counts(
-        &self,
-        caller: &Caller,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn counts(&self, call: Call<'_>) -> Answer {
+        let (caller, body) = call.body().await?;
         let (names, asked, wrong) = part(self.questions(&body, span)?);
         let questions = asked.iter().map(|(name, span)| (full(caller, name), *span)).collect();
         let answers = self.channels.count_many(caller, questions, self.settings.many_time).await?;

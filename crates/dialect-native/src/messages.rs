@@ -2,31 +2,22 @@
 //! by a span.
 
 use crate::{
-    Native, auth,
+    Native, auth, call::{Answer, Call},
     convert::{self, id},
     error::Problem,
     fields::Fields,
     history::bounds,
     json,
-    params::Params,
     settings::DELETED_IDS,
     wire,
 };
-use axum::body::Body;
-use http::Response;
 use model::{Channel, Id, Order, Span, Target, Version};
 use serde_json::value::RawValue;
 use service::{Caller, Query, Reach, Revision};
 
 impl Native {
-    pub(crate) async fn message(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        message: Id,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn message(&self, call: Call<'_>, channel: &Channel, message: Id) -> Answer {
+        let caller = call.bare()?;
         let span = Span { after: message.previous(), upto: message };
         let query = Query::of(Reach::Span { span, order: Order::Ascending }, 1);
         let history = self.channels.history(caller, channel, &query).await?;
@@ -37,16 +28,8 @@ impl Native {
     }
 
     /// Replaces the content of a message: `payload`, `meta`, and as `author` who edits.
-    pub(crate) async fn edit(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        message: Id,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn edit(&self, call: Call<'_>, channel: &Channel, message: Id) -> Answer {
+        let (caller, body) = call.body().await?;
         let mut fields = Fields::of_body(&body)?;
         let payload = convert::payload("payload", fields.required_payload()?)?;
         let extras = fields.raw("meta").map(convert::extras).transpose()?;
@@ -60,37 +43,20 @@ impl Native {
         Ok(json(out.into()))
     }
 
-    pub(crate) async fn versions(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        message: Id,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn versions(&self, call: Call<'_>, channel: &Channel, message: Id) -> Answer {
+        let caller = call.bare()?;
         let versions = self.channels.versions(caller, channel, message).await?;
         Ok(json(render_versions(message, &versions).into()))
     }
 
-    pub(crate) async fn delete_one(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        message: Id,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn delete_one(&self, call: Call<'_>, channel: &Channel, message: Id) -> Answer {
+        let caller = call.bare()?;
         self.delete(caller, channel, Target::Ids(vec![message])).await
     }
 
     /// A span by its bounds; everything only if that is said.
-    pub(crate) async fn delete_span(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn delete_span(&self, call: Call<'_>, channel: &Channel) -> Answer {
+        let (caller, mut params) = call.params()?;
         let (bounded, span) = bounds(&mut params)?;
         let all = params.take_flag("all")?;
         params.finish(&["after", "since", "before", "upto", "all"])?;
@@ -105,15 +71,8 @@ impl Native {
         self.delete(caller, channel, Target::Span(span)).await
     }
 
-    pub(crate) async fn delete_list(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn delete_list(&self, call: Call<'_>, channel: &Channel) -> Answer {
+        let (caller, body) = call.body().await?;
         let mut fields = Fields::of_body(&body)?;
         let ids = fields.list("ids", DELETED_IDS)?.ok_or_else(|| Problem::invalid("ids", "missing field"))?;
         fields.finish()?;
@@ -121,7 +80,7 @@ impl Native {
         self.delete(caller, channel, Target::Ids(ids)).await
     }
 
-    async fn delete(&self, caller: &Caller, channel: &Channel, target: Target) -> Result<Response<Body>, Problem> {
+    async fn delete(&self, caller: &Caller, channel: &Channel, target: Target) -> Answer {
         let deleted = self.channels.delete(caller, channel, target).await?;
         let mut out = Vec::with_capacity(64);
         wire::push(&mut out, format_args!("{{\"deleted\":{},\"change\":", deleted.messages));

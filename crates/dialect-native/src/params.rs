@@ -1,6 +1,7 @@
 //! The query of a request: each parameter known, well formed and given once.
 
 use crate::{error::Problem, fields::Fields, settings::SHOWN_CHARACTERS};
+use model::ChannelName;
 use percent_encoding::percent_decode_str;
 use std::{borrow::Cow, ops::RangeInclusive};
 
@@ -45,6 +46,12 @@ impl<'a> Params<'a> {
     /// The values of a parameter that may be given several times.
     pub fn take_all(&mut self, name: &str) -> Vec<Cow<'a, str>> {
         self.0.extract_if(.., |(given, _)| given == name).map(|(_, value)| value).collect()
+    }
+
+    /// The name of a channel.
+    pub fn take_channel(&mut self, name: &str) -> Result<Option<ChannelName>, Problem> {
+        let channel = self.take(name)?.map(|text| ChannelName::named(&text)).transpose();
+        channel.map_err(|error| Problem::invalid(name, error.message))
     }
 
     /// A whole number inside a range.

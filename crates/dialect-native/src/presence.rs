@@ -2,18 +2,15 @@
 //! presence` and `GET users/{user}/channels` look the other way.
 
 use crate::{
-    Native, auth, convert,
+    Native, auth, call::{Answer, Call}, convert,
     error::Problem,
     fields::Fields,
     json,
     json::push_string,
-    params::Params,
     settings::{CONNECTION, DEFAULT_LIMIT, LISTED, PRESENCE_TIMEOUT},
     wire,
 };
-use axum::body::Body;
 use bytes::Bytes;
-use http::Response;
 use model::{ChannelName, UserId};
 use serde_json::value::RawValue;
 use service::{Arrival, Caller, Here, Member, WhoIsHere};
@@ -21,15 +18,8 @@ use std::sync::Arc;
 
 impl Native {
     /// A connection of a user comes, or is heard of again: `user`, and if it matters `connection`, `timeout`, `state`.
-    pub(crate) async fn arrive(
-        &self,
-        caller: &Caller,
-        name: ChannelName,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn arrive(&self, call: Call<'_>, name: ChannelName) -> Answer {
+        let (caller, body) = call.body().await?;
         let mut fields = Fields::of_body(&body)?;
         let caller = user_in(caller, &mut fields)?;
         let connection = connection(fields.take("connection")?);
@@ -42,15 +32,8 @@ impl Native {
     }
 
     /// Sets or, with null, clears the state of a user who is there.
-    pub(crate) async fn set_state(
-        &self,
-        caller: &Caller,
-        name: ChannelName,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn set_state(&self, call: Call<'_>, name: ChannelName) -> Answer {
+        let (caller, body) = call.body().await?;
         let mut fields = Fields::of_body(&body)?;
         let caller = user_in(caller, &mut fields)?;
         if !fields.holds("state") {
@@ -66,13 +49,8 @@ impl Native {
     }
 
     /// A connection goes; going twice does no harm.
-    pub(crate) async fn leave(
-        &self,
-        caller: &Caller,
-        name: ChannelName,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn leave(&self, call: Call<'_>, name: ChannelName) -> Answer {
+        let (caller, mut params) = call.params()?;
         let user = params.take("user")?.map(|id| convert::user("user", &id, None)).transpose()?;
         let connection = connection(params.take("connection")?.map(|text| text.into_owned()));
         params.finish(&["user", "connection"])?;
@@ -81,13 +59,8 @@ impl Native {
         Ok(json("{\"present\":false}".into()))
     }
 
-    pub(crate) async fn who_is_here(
-        &self,
-        caller: &Caller,
-        name: ChannelName,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn who_is_here(&self, call: Call<'_>, name: ChannelName) -> Answer {
+        let (caller, mut params) = call.params()?;
         let limit = params.take_number("limit", 0..=LISTED, DEFAULT_LIMIT)? as usize;
         let offset = params.take_number("offset", 0..=u64::from(u32::MAX), 0)? as usize;
         params.finish(&["limit", "offset"])?;
@@ -102,10 +75,9 @@ impl Native {
     }
 
     /// The channels that somebody is on, with how many.
-    pub(crate) async fn occupied(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
-        let after = params.take("after")?.map(|name| ChannelName::named(&name)).transpose();
-        let after = after.map_err(|error| Problem::invalid("after", error.message))?;
+    pub(crate) async fn occupied(&self, call: Call<'_>) -> Answer {
+        let (caller, mut params) = call.params()?;
+        let after = params.take_channel("after")?;
         params.finish(&["after"])?;
         let asked = WhoIsHere { channels: None, after, limit: 0, offset: 0 };
         let all = self.channels.here(caller, &asked).await?;
@@ -118,13 +90,8 @@ impl Native {
         Ok(json(out.into()))
     }
 
-    pub(crate) async fn where_is(
-        &self,
-        caller: &Caller,
-        user: &str,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn where_is(&self, call: Call<'_>, user: &str) -> Answer {
+        let (caller, mut params) = call.params()?;
         let origin = params.take("origin")?;
         params.finish(&["origin"])?;
         let user = convert::user("user", user, origin.as_deref())?;

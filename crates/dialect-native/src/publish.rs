@@ -1,8 +1,7 @@
 //! `POST channels/{channel}/messages`, one message or an array of them, and `POST channels/{channel}/signals`.
 
-use crate::{Native, auth, convert, error::Problem, fields, json, params::Params, wire};
+use crate::{Native, auth, call::{Answer, Call}, convert, error::Problem, fields, json, wire};
 use axum::body::Body;
-use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use model::{Channel, Error, ErrorKind};
 use serde_json::value::RawValue;
@@ -12,17 +11,9 @@ use service::{Caller, Draft, Published};
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 impl Native {
-    pub(crate) async fn publish(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        headers: &HeaderMap,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let key = header_key(headers)?;
-        let body = self.body(body).await?;
+    pub(crate) async fn publish(&self, call: Call<'_>, channel: &Channel) -> Answer {
+        let key = header_key(call.headers)?;
+        let (caller, body) = call.body().await?;
         let text = fields::text(&body)?;
         if text.trim_ascii_start().starts_with('[') {
             return self.publish_array(caller, channel, key, text).await;
@@ -39,7 +30,7 @@ impl Native {
         channel: &Channel,
         header_key: Option<&str>,
         text: &str,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Answer {
         if header_key.is_some() {
             return Err(Problem::invalid("key", "an array has a key in each message, not in the header"));
         }
@@ -54,15 +45,8 @@ impl Native {
         Ok(json(render_array(checked, outcomes).into()))
     }
 
-    pub(crate) async fn signal(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn signal(&self, call: Call<'_>, channel: &Channel) -> Answer {
+        let (caller, body) = call.body().await?;
         let wire = one(fields::text(&body)?)?;
         let stored_only = [("ttl", wire.ttl), ("key", wire.key), ("store", wire.store)];
         if let Some((field, _)) = stored_only.iter().find(|(_, value)| value.is_some()) {
@@ -71,12 +55,6 @@ impl Native {
         let draft = Draft { store: false, ..spoken(caller, convert::draft(&wire, None)?)? };
         let published = self.channels.signal(caller, channel, draft).await?;
         Ok(answer_one(&published))
-    }
-
-    /// The whole body, within its bounds.
-    pub(crate) async fn body(&self, body: Body) -> Result<Bytes, Problem> {
-        let bounds = self.settings.body;
-        edge::body::read(body, bounds).await.map_err(|error| Problem::of_body(&error, bounds.bytes))
     }
 }
 

@@ -2,7 +2,7 @@
 //! and value.
 
 use crate::{
-    Native, auth, convert,
+    Native, auth, call::{Answer, Call}, convert,
     error::Problem,
     fields::Fields,
     history::bounds,
@@ -11,26 +11,17 @@ use crate::{
     settings::DEFAULT_LIMIT,
     wire::{self, change::push_reaction},
 };
-use axum::body::Body;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use model::{Channel, Id, Order, Reaction, Span, limits};
-use service::{Caller, Reactions, Unreact};
+use service::{Reactions, Unreact};
 
 /// The type of a reaction that does not say one.
 const DEFAULT_TYPE: &str = "reaction";
 
 impl Native {
     /// `value`, and if it matters `type` and `user`; the message must be there.
-    pub(crate) async fn react(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        message: Id,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn react(&self, call: Call<'_>, channel: &Channel, message: Id) -> Answer {
+        let (caller, body) = call.body().await?;
         let mut fields = Fields::of_body(&body)?;
         let value = bounded("value", fields.required("value")?)?;
         let kind = bounded("type", fields.take("type")?.unwrap_or_else(|| DEFAULT_TYPE.to_owned()))?;
@@ -47,14 +38,8 @@ impl Native {
         Ok(response)
     }
 
-    pub(crate) async fn reactions_to(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        message: Id,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn reactions_to(&self, call: Call<'_>, channel: &Channel, message: Id) -> Answer {
+        let (caller, mut params) = call.params()?;
         let limit = self.reaction_limit(&mut params)?;
         params.finish(&["limit"])?;
         let span = Span { after: message.previous(), upto: message };
@@ -63,13 +48,8 @@ impl Native {
     }
 
     /// By the messages of a span, or, with `by=reaction`, by when the reactions were made: these can be paged.
-    pub(crate) async fn reactions(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn reactions(&self, call: Call<'_>, channel: &Channel) -> Answer {
+        let (caller, mut params) = call.params()?;
         let (_, span) = bounds(&mut params)?;
         let limit = self.reaction_limit(&mut params)?;
         let by = params.take("by")?;
@@ -90,14 +70,8 @@ impl Native {
         Ok(json(render(&reactions, next).into()))
     }
 
-    pub(crate) async fn unreact(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        reaction: Id,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn unreact(&self, call: Call<'_>, channel: &Channel, reaction: Id) -> Answer {
+        let (caller, mut params) = call.params()?;
         let user = params.take("user")?.map(|id| convert::user("user", &id, None)).transpose()?;
         params.finish(&["user"])?;
         let caller = auth::speaking_as(caller, "user", user)?;

@@ -1,7 +1,7 @@
 //! `retention`, of an app and of a channel: set at runtime, and asked beforehand what it would remove.
 
 use crate::{
-    Native, convert,
+    Native, call::{Answer, Call}, convert,
     error::Problem,
     fields::Fields,
     json,
@@ -9,17 +9,15 @@ use crate::{
     settings::{DEFAULT_LIMIT, LISTED},
     wire,
 };
-use axum::body::Body;
-use http::Response;
 use model::ChannelName;
 use serde_json::{Value, json, value::RawValue};
-use service::{Caller, DryRun, Retention, WouldRemove};
+use service::{DryRun, Retention, WouldRemove};
 use std::time::Duration;
 
 impl Native {
     /// All rules: the app's, then those of channels.
-    pub(crate) async fn retention(&self, caller: &Caller, query: Option<&str>) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn retention(&self, call: Call<'_>) -> Answer {
+        let caller = call.bare()?;
         let rules = self.channels.retention(caller).await?;
         let rules: Vec<Value> = rules
             .iter()
@@ -32,20 +30,16 @@ impl Native {
     }
 
     /// Sets the rule of a channel, or of the app; with `dry_run=true` only says what it would remove.
-    pub(crate) async fn set_retention(
-        &self,
-        caller: &Caller,
-        channel: Option<&ChannelName>,
-        query: Option<&str>,
-        body: Body,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
-        let dry_run = params.take_flag("dry_run")?;
-        let after = params.take("after")?.map(|name| ChannelName::named(&name)).transpose();
-        let after = after.map_err(|error| Problem::invalid("after", error.message))?;
-        let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
-        params.finish(&["dry_run", "after", "limit"])?;
-        let body = self.body(body).await?;
+    pub(crate) async fn set_retention(&self, call: Call<'_>, channel: Option<&ChannelName>) -> Answer {
+        let caller = call.caller;
+        let parse_query = |mut params: Params<'_>| {
+            let dry_run = params.take_flag("dry_run")?;
+            let after = params.take_channel("after")?;
+            let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
+            params.finish(&["dry_run", "after", "limit"])?;
+            Ok((dry_run, after, limit))
+        };
+        let ((dry_run, after, limit), body) = call.parts(parse_query).await?;
         let retention = parse(Fields::of_body(&body)?)?;
         if dry_run {
             let would = self.channels.dry_run(caller, channel, retention, after.as_ref(), limit).await?;
@@ -58,13 +52,8 @@ impl Native {
     }
 
     /// A channel follows its app again, an app its configuration.
-    pub(crate) async fn drop_retention(
-        &self,
-        caller: &Caller,
-        channel: Option<&ChannelName>,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        Params::parse(query)?.finish(&[])?;
+    pub(crate) async fn drop_retention(&self, call: Call<'_>, channel: Option<&ChannelName>) -> Answer {
+        let caller = call.bare()?;
         let id = self.channels.set_retention(caller, channel, None).await?;
         Ok(json(json!({ "id": id.to_string() }).to_string().into()))
     }

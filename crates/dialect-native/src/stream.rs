@@ -1,7 +1,7 @@
 //! `GET channels/{channel}/stream` and `GET stream?channel=…&pattern=…`: from a position through history into what
 //! happens, as server-sent events. The id of an event is the position to go on from.
 
-use crate::{Native, convert::Position, error::Problem, params::Params, settings::Settings, wire};
+use crate::{Native, call::{Answer, Call}, convert::Position, error::Problem, params::Params, settings::Settings, wire};
 use axum::body::Body;
 use bytes::Bytes;
 use edge::CancellationToken;
@@ -14,14 +14,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 const LAST_EVENT_ID: &str = "last-event-id";
 
 impl Native {
-    pub(crate) async fn channel_stream(
-        &self,
-        caller: &Caller,
-        name: ChannelName,
-        headers: &HeaderMap,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn channel_stream(&self, call: Call<'_>, name: ChannelName) -> Answer {
+        let headers = call.headers;
+        let (caller, mut params) = call.params()?;
         let from = from(&mut params, headers)?;
         let presence = params.take_flag("presence")?;
         params.finish(&["from", "presence", "access_token"])?;
@@ -32,20 +27,16 @@ impl Native {
         self.open(caller, topics, from).await
     }
 
-    pub(crate) async fn stream(
-        &self,
-        caller: &Caller,
-        headers: &HeaderMap,
-        query: Option<&str>,
-    ) -> Result<Response<Body>, Problem> {
-        let mut params = Params::parse(query)?;
+    pub(crate) async fn stream(&self, call: Call<'_>) -> Answer {
+        let headers = call.headers;
+        let (caller, mut params) = call.params()?;
         let from = from(&mut params, headers)?;
         let topics = topics(&mut params, self.settings.stream_channels)?;
         params.finish(&["channel", "pattern", "group", "presence", "from", "access_token"])?;
         self.open(caller, topics, from).await
     }
 
-    async fn open(&self, caller: &Caller, topics: Vec<Topic>, from: Option<Id>) -> Result<Response<Body>, Problem> {
+    async fn open(&self, caller: &Caller, topics: Vec<Topic>, from: Option<Id>) -> Answer {
         let subscription = self.channels.subscribe(caller, topics, from).await?;
         let reader = Reader::new(subscription, &self.settings, self.stop.clone());
         let chunks = futures_util::stream::unfold(reader, |mut reader| async move {
