@@ -39,10 +39,7 @@ impl<'a> Call<'a> {
     }
 
     /// What `parse` makes of the parameters, and then the whole body: of a wrong query no body is read.
-    pub async fn parts<T>(
-        self,
-        parse: impl FnOnce(Params<'a>) -> Result<T, Problem>,
-    ) -> Result<(T, Bytes), Problem> {
+    pub async fn parts<T>(self, parse: impl FnOnce(Params<'a>) -> Result<T, Problem>) -> Result<(T, Bytes), Problem> {
         let parsed = parse(Params::parse(self.query)?)?;
         let bounds = self.body_bounds;
         let body = edge::body::read(self.body, bounds).await;

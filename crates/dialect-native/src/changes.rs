@@ -1,7 +1,8 @@
 //! `GET channels/{channel}/changes`: what happened to the messages of a channel after a position, in one order.
 
 use crate::{
-    Native, call::{Answer, Call},
+    Native,
+    call::{Answer, Call},
     history::position,
     json,
     settings::DEFAULT_LIMIT,

@@ -1,8 +1,13 @@
 //! `GET channels`: the channels of an app, in byte order of their names.
 
 use crate::{
-    Native, call::{Answer, Call}, json, json::push_string, settings::DEFAULT_LIMIT,
-    settings::LISTED_CHANNELS, wire,
+    Native,
+    call::{Answer, Call},
+    json,
+    json::push_string,
+    settings::DEFAULT_LIMIT,
+    settings::LISTED_CHANNELS,
+    wire,
 };
 use model::ChannelEntry;
 

@@ -1,6 +1,10 @@
 //! `clock`: what the clocks say, and whether things are removed by time.
 
-use crate::{Native, call::{Answer, Call}, convert, json};
+use crate::{
+    Native,
+    call::{Answer, Call},
+    convert, json,
+};
 use axum::body::Body;
 use http::Response;
 use model::{Id, TICKS_PER_SECOND};

@@ -1,7 +1,9 @@
 //! `erasures`: takes a person out of an app, and keeps a receipt that names nobody.
 
 use crate::{
-    Native, call::{Answer, Call}, convert,
+    Native,
+    call::{Answer, Call},
+    convert,
     fields::Fields,
     json,
     settings::{DEFAULT_LIMIT, LISTED},

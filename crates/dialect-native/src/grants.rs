@@ -2,7 +2,8 @@
 //! the token, so that nobody who reads the data can show one. Whatever stands on a grant ends with it.
 
 use crate::{
-    Native, call::{Answer, Call},
+    Native,
+    call::{Answer, Call},
     convert::{self, Position},
     error::Problem,
     fields::Fields,

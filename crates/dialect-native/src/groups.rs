@@ -1,7 +1,8 @@
 //! `groups/{group}/channels`: named sets of channels, which a stream can follow as they change.
 
 use crate::{
-    Native, call::{Answer, Call},
+    Native,
+    call::{Answer, Call},
     error::Problem,
     json,
     route::InGroup,

@@ -1,7 +1,8 @@
 //! `GET channels/{channel}/messages`: a page of history.
 
 use crate::{
-    Native, call::{Answer, Call},
+    Native,
+    call::{Answer, Call},
     convert::{self, Position},
     error::Problem,
     json,

@@ -1,6 +1,14 @@
 //! `holds`: legal holds on channels and on authors.
 
-use crate::{Native, call::{Answer, Call}, convert, error::Problem, fields::Fields, json, wire::origin_name};
+use crate::{
+    Native,
+    call::{Answer, Call},
+    convert,
+    error::Problem,
+    fields::Fields,
+    json,
+    wire::origin_name,
+};
 use http::StatusCode;
 use model::ChannelName;
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 //! error, within one budget of bytes and time. `GET channels/{channel}/count` is one of them.
 
 use crate::{
-    Native, call::{Answer, Call},
+    Native,
+    call::{Answer, Call},
     error::Problem,
     fields::{Fields, text},
     history::{self, bounds},

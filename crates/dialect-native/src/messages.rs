@@ -2,7 +2,8 @@
 //! by a span.
 
 use crate::{
-    Native, auth, call::{Answer, Call},
+    Native, auth,
+    call::{Answer, Call},
     convert::{self, id},
     error::Problem,
     fields::Fields,

@@ -2,7 +2,9 @@
 //! presence` and `GET users/{user}/channels` look the other way.
 
 use crate::{
-    Native, auth, call::{Answer, Call}, convert,
+    Native, auth,
+    call::{Answer, Call},
+    convert,
     error::Problem,
     fields::Fields,
     json,

@@ -1,6 +1,12 @@
 //! `POST channels/{channel}/messages`, one message or an array of them, and `POST channels/{channel}/signals`.
 
-use crate::{Native, auth, call::{Answer, Call}, convert, error::Problem, fields, json, wire};
+use crate::{
+    Native, auth,
+    call::{Answer, Call},
+    convert,
+    error::Problem,
+    fields, json, wire,
+};
 use axum::body::Body;
 use http::{HeaderMap, Response, StatusCode};
 use model::{Channel, Error, ErrorKind};
@@ -24,13 +30,7 @@ impl Native {
     }
 
     /// An array in, an array out: each message has its own outcome, in the same place.
-    async fn publish_array(
-        &self,
-        caller: &Caller,
-        channel: &Channel,
-        header_key: Option<&str>,
-        text: &str,
-    ) -> Answer {
+    async fn publish_array(&self, caller: &Caller, channel: &Channel, header_key: Option<&str>, text: &str) -> Answer {
         if header_key.is_some() {
             return Err(Problem::invalid("key", "an array has a key in each message, not in the header"));
         }

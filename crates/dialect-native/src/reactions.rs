@@ -2,7 +2,9 @@
 //! and value.
 
 use crate::{
-    Native, auth, call::{Answer, Call}, convert,
+    Native, auth,
+    call::{Answer, Call},
+    convert,
     error::Problem,
     fields::Fields,
     history::bounds,

@@ -1,7 +1,9 @@
 //! `retention`, of an app and of a channel: set at runtime, and asked beforehand what it would remove.
 
 use crate::{
-    Native, call::{Answer, Call}, convert,
+    Native,
+    call::{Answer, Call},
+    convert,
     error::Problem,
     fields::Fields,
     json,

@@ -1,7 +1,15 @@
 //! `GET channels/{channel}/stream` and `GET stream?channel=…&pattern=…`: from a position through history into what
 //! happens, as server-sent events. The id of an event is the position to go on from.
 
-use crate::{Native, call::{Answer, Call}, convert::Position, error::Problem, params::Params, settings::Settings, wire};
+use crate::{
+    Native,
+    call::{Answer, Call},
+    convert::Position,
+    error::Problem,
+    params::Params,
+    settings::Settings,
+    wire,
+};
 use axum::body::Body;
 use bytes::Bytes;
 use edge::CancellationToken;
