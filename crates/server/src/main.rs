@@ -17,6 +17,10 @@ use cli::{Cli, Command, ConfigArguments};
 use config::{Checked, Overrides};
 use std::process::ExitCode;
 
+/// Pages are many small pieces that live for a moment, on many threads: what the system's allocator is worst at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {

@@ -14,6 +14,10 @@ use clap::Parser;
 use std::path::PathBuf;
 use table::Table;
 
+/// The program's own, for both sides of the comparison.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the program against bare loops and prints one markdown table.
 #[derive(Parser)]
 struct Arguments {
