@@ -160,6 +160,8 @@ pub enum RecordKind {
     Hold = 6,
     /// An erasure in progress, or its receipt.
     Erasure = 7,
+    /// A note that something which is good once was used.
+    Spent = 8,
 }
 
 impl RecordKind {
@@ -173,6 +175,7 @@ impl RecordKind {
             5 => RecordKind::ReadMark,
             6 => RecordKind::Hold,
             7 => RecordKind::Erasure,
+            8 => RecordKind::Spent,
             _ => return None,
         })
     }

@@ -7,8 +7,11 @@ use std::sync::Arc;
 /// or not it was verified: so a message is found by its author through every dialect.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Selector {
-    /// Everything that a user wrote: to users and to channels.
+    /// Everything that a user wrote in channels with names in the clear.
     Author(Arc<str>),
+    /// Everything that a user wrote in direct chats. Whose names those are is the dialect's to say that made them: one
+    /// user's names in channels and in chats need not be the same.
+    Sender(Arc<str>),
     /// Every message of direct chats that a user is the recipient of.
     Recipient(Arc<str>),
     /// The messages of direct chats from one user to another: one direction.
@@ -32,17 +35,23 @@ pub enum Selector {
 impl Selector {
     /// Whether no message can be among those of both.
     pub fn is_disjoint(&self, other: &Selector) -> bool {
-        use Selector::{Author, AuthorIn, Channel, Pair, Recipient};
+        use Selector::{Author, AuthorIn, Channel, Pair, Recipient, Sender};
         match (self, other) {
-            (Author(one), Author(two) | Pair { author: two, .. } | AuthorIn { author: two, .. })
-            | (Pair { author: one, .. } | AuthorIn { author: one, .. }, Author(two)) => one != two,
-            (Author(_), Recipient(_) | Channel(_)) | (Recipient(_) | Channel(_), Author(_)) => false,
+            (Author(one), Author(two)) => one != two,
+            (Author(one), AuthorIn { author: two, channel }) | (AuthorIn { author: two, channel }, Author(one)) => {
+                one != two || channel.as_named().is_none()
+            }
+            (Author(_), Channel(name)) | (Channel(name), Author(_)) => name.as_named().is_none(),
+            (Author(_) | AuthorIn { .. }, Sender(_) | Recipient(_) | Pair { .. })
+            | (Sender(_) | Recipient(_) | Pair { .. }, Author(_) | AuthorIn { .. }) => true,
+            (Sender(one), Sender(two) | Pair { author: two, .. }) | (Pair { author: one, .. }, Sender(two)) => {
+                one != two
+            }
+            (Sender(_), Recipient(_)) | (Recipient(_), Sender(_)) => false,
             (Recipient(one), Recipient(two) | Pair { recipient: two, .. })
             | (Pair { recipient: one, .. }, Recipient(two)) => one != two,
-            (Recipient(_) | Pair { .. }, AuthorIn { .. }) | (AuthorIn { .. }, Recipient(_) | Pair { .. }) => true,
-            (Recipient(_) | Pair { .. }, Channel(name)) | (Channel(name), Recipient(_) | Pair { .. }) => {
-                !matches!(name, ChannelName::Direct(..))
-            }
+            (Sender(_) | Recipient(_) | Pair { .. }, Channel(name))
+            | (Channel(name), Sender(_) | Recipient(_) | Pair { .. }) => !matches!(name, ChannelName::Direct(..)),
             (AuthorIn { channel: one, .. }, Channel(two))
             | (Channel(one), AuthorIn { channel: two, .. } | Channel(two)) => one != two,
             (Pair { .. }, Pair { .. }) | (AuthorIn { .. }, AuthorIn { .. }) => self != other,
@@ -51,9 +60,10 @@ impl Selector {
 
     fn check(&self) -> Result<()> {
         let users = match self {
-            Selector::Author(user) | Selector::Recipient(user) | Selector::AuthorIn { author: user, .. } => {
-                [user, user]
-            }
+            Selector::Author(user)
+            | Selector::Sender(user)
+            | Selector::Recipient(user)
+            | Selector::AuthorIn { author: user, .. } => [user, user],
             Selector::Pair { author, recipient } => [author, recipient],
             Selector::Channel(_) => return Ok(()),
         };
@@ -193,6 +203,8 @@ mod tests {
             within("b", &room),
             Selector::Channel(room),
             Selector::Channel(chat),
+            Selector::Sender(name("a")),
+            Selector::Sender(name("b")),
         ]
     }
 
@@ -206,11 +218,16 @@ mod tests {
             assert!(!disjoint(one, one), "{one} and itself");
         }
         let with_others = |one: usize| (0..all().len()).filter(|&two| disjoint(one, two)).collect::<Vec<_>>();
-        assert_eq!(with_others(0), [1, 5, 7], "what a wrote: not what b wrote");
-        assert_eq!(with_others(2), [3, 4, 6, 7, 8], "to a: not to b, not in the channel a");
-        assert_eq!(with_others(4), [1, 2, 5, 6, 7, 8], "a to b");
-        assert_eq!(with_others(6), [1, 2, 3, 4, 5, 7, 9], "by a in the channel");
-        assert_eq!(with_others(8), [2, 3, 4, 5, 9], "the channel");
+        assert_eq!(
+            with_others(0),
+            [1, 2, 3, 4, 5, 7, 9, 10, 11],
+            "what a wrote in channels: not what b wrote, no chat"
+        );
+        assert_eq!(with_others(2), [0, 1, 3, 4, 6, 7, 8], "to a: not to b, not in the channel a");
+        assert_eq!(with_others(4), [0, 1, 2, 5, 6, 7, 8, 11], "a to b");
+        assert_eq!(with_others(6), [1, 2, 3, 4, 5, 7, 9, 10, 11], "by a in the channel");
+        assert_eq!(with_others(8), [2, 3, 4, 5, 9, 10, 11], "the channel");
+        assert_eq!(with_others(10), [0, 1, 5, 6, 7, 8, 11], "what a wrote in chats");
     }
 
     #[test]
@@ -218,7 +235,7 @@ mod tests {
         assert!(Selection::new([]).is_err());
         assert!(Selection::new([Selector::Author(name(""))]).is_err());
         assert!(Selection::new([Selector::Author(name("a\0b"))]).is_err());
-        assert!(Selection::new([Selector::Author(name("a")), Selector::Recipient(name("a"))]).is_err());
+        assert!(Selection::new([Selector::Sender(name("a")), Selector::Recipient(name("a"))]).is_err());
         let twice = Selection::new([Selector::Author(name("a")), Selector::Author(name("a"))]);
         assert_eq!(twice.expect("one selector").parts().len(), 1);
         let many = (0..=limits::SELECTORS).map(|n| Selector::Author(n.to_string().into()));

@@ -157,6 +157,7 @@ fn scope(scope: &Scope) -> String {
         Scope::Channel(name) => name.to_string(),
         Scope::Prefix(prefix) => format!("{prefix}*"),
         Scope::Expression(expression) => format!("channels in which /{expression}/ is found"),
+        Scope::Chats(prefix) => format!("direct chats of users {prefix}*"),
         Scope::Group(group) => format!("group {group}"),
     }
 }

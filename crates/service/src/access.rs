@@ -198,6 +198,17 @@ impl Access {
         if self.allows_prefix(prefix, rights) { Ok(()) } else { Err(forbidden(&format_args!("{prefix}*"), rights)) }
     }
 
+    /// [`ErrorKind::Forbidden`] unless it gives these rights on all direct chats of a user.
+    pub(crate) fn demand_chats(&self, user: &str, rights: Rights) -> Result<()> {
+        let in_scope = |scope: &Scope| scope.covers_chats(user);
+        let within = self.within.as_ref().is_none_or(|within| within.iter().any(in_scope));
+        if within && self.holds(rights, in_scope, || Rights::NONE) {
+            Ok(())
+        } else {
+            Err(forbidden(&"of direct chats", rights))
+        }
+    }
+
     /// [`ErrorKind::Forbidden`] unless it gives these rights on every channel without a name in the clear.
     pub(crate) fn demand_unlisted(&self, rights: Rights) -> Result<()> {
         let everywhere = self.holds(rights, |scope| *scope == Scope::Everything, || Rights::NONE);

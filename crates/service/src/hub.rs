@@ -145,7 +145,8 @@ impl Hub {
             | RecordKind::Directory
             | RecordKind::ReadMark
             | RecordKind::Hold
-            | RecordKind::Erasure => {}
+            | RecordKind::Erasure
+            | RecordKind::Spent => {}
         }
     }
 

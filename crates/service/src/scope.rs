@@ -21,6 +21,8 @@ pub enum Scope {
     Prefix(Arc<str>),
     /// Those with a name in the clear in which the expression is found.
     Expression(Expression),
+    /// Direct chats of users whose names both begin so: those of one dialect's own users.
+    Chats(Arc<str>),
     /// This group: what it holds is read through it, whatever the rights on the channels themselves.
     Group(Group),
 }
@@ -84,7 +86,20 @@ impl Scope {
             Scope::Channel(name) => name == channel,
             Scope::Prefix(prefix) => channel.as_named().is_some_and(|text| text.starts_with(&**prefix)),
             Scope::Expression(expression) => channel.as_named().is_some_and(|text| expression.is_found_in(text)),
+            Scope::Chats(prefix) => match channel {
+                ChannelName::Direct(a, b) => a.starts_with(&**prefix) && b.starts_with(&**prefix),
+                ChannelName::Named(_) | ChannelName::Member(..) => false,
+            },
             Scope::Group(_) => false,
+        }
+    }
+
+    /// Whether it is about every direct chat of a user with another one of the same dialect.
+    pub fn covers_chats(&self, user: &str) -> bool {
+        match self {
+            Scope::Everything => true,
+            Scope::Chats(prefix) => user.starts_with(&**prefix),
+            Scope::Channel(_) | Scope::Prefix(_) | Scope::Expression(_) | Scope::Group(_) => false,
         }
     }
 
@@ -94,7 +109,7 @@ impl Scope {
         match self {
             Scope::Everything => true,
             Scope::Prefix(prefix) => asked.starts_with(&**prefix),
-            Scope::Channel(_) | Scope::Expression(_) | Scope::Group(_) => false,
+            Scope::Channel(_) | Scope::Expression(_) | Scope::Chats(_) | Scope::Group(_) => false,
         }
     }
 
@@ -106,6 +121,8 @@ impl Scope {
             (Scope::Everything, _) | (_, Scope::Everything) => true,
             (Scope::Group(_), _) | (_, Scope::Group(_)) => false,
             (Scope::Channel(name), scope) | (scope, Scope::Channel(name)) => scope.covers(name),
+            (Scope::Chats(a), Scope::Chats(b)) => a.starts_with(&**b) || b.starts_with(&**a),
+            (Scope::Chats(_), _) | (_, Scope::Chats(_)) => false,
             (Scope::Prefix(a), Scope::Prefix(b)) => a.starts_with(&**b) || b.starts_with(&**a),
             (Scope::Expression(_), _) | (_, Scope::Expression(_)) => true,
         }
@@ -116,7 +133,7 @@ impl Scope {
         match self {
             Scope::Everything => true,
             Scope::Group(group) => group == asked,
-            Scope::Channel(_) | Scope::Prefix(_) | Scope::Expression(_) => false,
+            Scope::Channel(_) | Scope::Prefix(_) | Scope::Expression(_) | Scope::Chats(_) => false,
         }
     }
 }

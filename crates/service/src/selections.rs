@@ -1,7 +1,7 @@
 //! Selections: messages by who wrote them, to whom and where, over all channels of an app. Rights, windows and retention
 //! become bounds of the seek, as everywhere; nothing is read and then left out.
 
-use crate::{Caller, Channels, Rights, access::Visible, channels::Shared, history::above};
+use crate::{Access, Caller, Channels, Rights, access::Visible, channels::Shared, history::above};
 use model::{
     AppId, Channel, ChannelName, Effort, Error, ErrorKind, Id, Order, Result, Selection, SelectionPage,
     SelectionWindow, Selector, Seq, Span, Store, Window,
@@ -22,9 +22,9 @@ pub struct SelectionQuery {
 }
 
 impl Channels {
-    /// Part of a selection of the caller's app. A selector that names a channel needs [`Rights::HISTORY`] there; one that
-    /// does not has messages of any channel and of direct chats, and needs that right on everything, without a window of
-    /// newest messages. Whose messages a caller may ask for is the dialect's to say.
+    /// Part of a selection of the caller's app. A selector that names a channel needs [`Rights::HISTORY`] there; one by
+    /// author alone, on all channels with names in the clear; one about direct chats, on the chats of all users that it
+    /// names (see [`crate::Scope::Chats`]). The latter two need a window without newest messages.
     pub async fn select(&self, caller: &Caller, selection: &Selection, query: SelectionQuery) -> Result<SelectionPage> {
         self.shared.check_limit(query.limit)?;
         let SelectionQuery { span, order, offset, limit } = query;
@@ -67,20 +67,17 @@ impl Shared {
         let now = self.now();
         let mut channels = HashMap::new();
         for (selector, _) in selection.parts() {
-            match channel_of(selector) {
-                Some(name) => {
-                    let channel = Channel { app: caller.app.clone(), name: name.clone() };
-                    caller.access.demand(&channel.name, Rights::HISTORY)?;
-                    let visible = self.reach(caller, &channel, now).visible();
-                    channels.insert(channel.name, visible);
-                }
-                None => {
-                    caller.access.demand_unlisted(Rights::HISTORY)?;
-                    if caller.access.window.newest.is_some() {
-                        let why = "selection: a window of newest messages is one of each channel";
-                        return Err(Error::new(ErrorKind::Forbidden, why));
-                    }
-                }
+            if let Some(name) = channel_of(selector) {
+                let channel = Channel { app: caller.app.clone(), name: name.clone() };
+                caller.access.demand(&channel.name, Rights::HISTORY)?;
+                let visible = self.reach(caller, &channel, now).visible();
+                channels.insert(channel.name, visible);
+                continue;
+            }
+            demand_everywhere(&caller.access, selector)?;
+            if caller.access.window.newest.is_some() {
+                let why = "selection: a window of newest messages is one of each channel";
+                return Err(Error::new(ErrorKind::Forbidden, why));
             }
         }
         let kept = self.live.policies.of(&caller.app).kept_anywhere(now.ticks());
@@ -92,7 +89,20 @@ impl Shared {
 fn channel_of(selector: &Selector) -> Option<&ChannelName> {
     match selector {
         Selector::AuthorIn { channel, .. } | Selector::Channel(channel) => Some(channel),
-        Selector::Author(_) | Selector::Recipient(_) | Selector::Pair { .. } => None,
+        Selector::Author(_) | Selector::Sender(_) | Selector::Recipient(_) | Selector::Pair { .. } => None,
+    }
+}
+
+/// [`ErrorKind::Forbidden`] unless the access reaches wherever a selector that names no channel has messages.
+fn demand_everywhere(access: &Access, selector: &Selector) -> Result<()> {
+    match selector {
+        Selector::Author(_) => access.demand_prefix("", Rights::HISTORY),
+        Selector::Sender(user) | Selector::Recipient(user) => access.demand_chats(user, Rights::HISTORY),
+        Selector::Pair { author, recipient } => {
+            access.demand_chats(author, Rights::HISTORY)?;
+            access.demand_chats(recipient, Rights::HISTORY)
+        }
+        Selector::AuthorIn { .. } | Selector::Channel(_) => Ok(()),
     }
 }
 

@@ -66,7 +66,9 @@ impl View {
                         found.insert(number, channel.name);
                     }
                 }
-                Selector::Author(_) | Selector::Recipient(_) | Selector::Pair { .. } => everywhere = true,
+                Selector::Author(_) | Selector::Sender(_) | Selector::Recipient(_) | Selector::Pair { .. } => {
+                    everywhere = true;
+                }
             }
         }
         if everywhere {
@@ -97,8 +99,8 @@ impl View {
 fn can_be_in(selector: &Selector, name: &ChannelName) -> bool {
     let is_direct = matches!(name, ChannelName::Direct(..));
     match selector {
-        Selector::Author(_) => true,
-        Selector::Recipient(_) | Selector::Pair { .. } => is_direct,
+        Selector::Author(_) => name.as_named().is_some(),
+        Selector::Sender(_) | Selector::Recipient(_) | Selector::Pair { .. } => is_direct,
         Selector::AuthorIn { channel, .. } => !is_direct && channel == name,
         Selector::Channel(channel) => channel == name,
     }
@@ -107,7 +109,9 @@ fn can_be_in(selector: &Selector, name: &ChannelName) -> bool {
 /// Whether a selector has a message with this content, of a channel that it can have messages in.
 fn selects(selector: &Selector, content: &Content<'_>) -> bool {
     match selector {
-        Selector::Author(author) | Selector::AuthorIn { author, .. } => content.author() == Some(author),
+        Selector::Author(author) | Selector::Sender(author) | Selector::AuthorIn { author, .. } => {
+            content.author() == Some(author)
+        }
         Selector::Recipient(recipient) => content.recipient() == Some(recipient),
         Selector::Pair { author, recipient } => {
             content.author() == Some(author) && content.recipient() == Some(recipient)

@@ -56,7 +56,8 @@ fn has(selector: &Selector, channel: &ChannelName, message: &Message) -> bool {
     let author = message.author.as_ref().map(|user| &user.id);
     let recipient = message.recipient.as_ref().map(|user| &user.id);
     match selector {
-        Selector::Author(name) => author == Some(name),
+        Selector::Author(name) => channel.as_named().is_some() && author == Some(name),
+        Selector::Sender(name) => is_chat && author == Some(name),
         Selector::Recipient(name) => is_chat && recipient == Some(name),
         Selector::Pair { author: from, recipient: to } => is_chat && author == Some(from) && recipient == Some(to),
         Selector::AuthorIn { author: name, channel: place } => !is_chat && author == Some(name) && channel == place,

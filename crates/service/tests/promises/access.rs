@@ -2,7 +2,7 @@
 
 use crate::rig::*;
 use bytes::Bytes;
-use model::{ChannelName, ErrorKind, Id, Order, Span, TICKS_PER_SECOND};
+use model::{ChannelName, ErrorKind, Id, Order, Selection, Selector, Span, TICKS_PER_SECOND};
 use service::{
     Access, Caller, Expression, Grant, Group, Policy, Query, Reach, Rights, Rule, Scope, Settings, Standing, Topic,
     WhoIsHere,
@@ -189,6 +189,48 @@ async fn a_dialect_reaches_no_channel_outside_of_its_scope() {
     }
     let direct = model::Channel { app: app(), name: ChannelName::direct("a", "b") };
     refused(rig.channels.history(&caller, &direct, &query).await.map(drop));
+}
+
+/// A dialect reaches the direct chats of its own users, by whatever selector, and no others; and by author alone only
+/// what it sees every channel of.
+#[tokio::test]
+async fn selections_reach_no_chat_outside_of_the_dialects_own() {
+    let rig = Rig::new();
+    let rule = |scope| Rule { scope, rights: Rights::HISTORY | Rights::WRITE };
+    let own = || rule(Scope::Chats("own/".into()));
+    let wide = with(Access::new([rule(Scope::Prefix("".into())), own()]));
+    let narrow = with(Access::new([rule(Scope::Prefix("open.".into())), own()]));
+    let chat = |a: &str, b: &str| model::Channel { app: app(), name: ChannelName::direct(a, b) };
+    let admin = with(Access::admin());
+    for (a, b) in [("own/1", "own/2"), ("other/1", "other/2")] {
+        let user = |name: &str| model::UserId::new(model::Origin::Native, name, true).ok();
+        let draft = service::Draft { author: user(a), recipient: user(b), ..draft("x") };
+        rig.channels.publish(&admin, &chat(a, b), draft).await.expect("it is published");
+    }
+    let count = async |caller: &Caller, selector: Selector| {
+        let selection = Selection::new([selector]).expect("one selector");
+        rig.channels.count_selected(caller, &selection, Span::ALL).await.map_err(|error| error.kind)
+    };
+    let pair = |a: &str, b: &str| Selector::Pair { author: a.into(), recipient: b.into() };
+    for (selector, expected) in [
+        (Selector::Sender("own/1".into()), Ok(1)),
+        (Selector::Recipient("own/2".into()), Ok(1)),
+        (pair("own/1", "own/2"), Ok(1)),
+        (Selector::Channel(chat("own/1", "own/2").name), Ok(1)),
+        (Selector::Sender("other/1".into()), Err(ErrorKind::Forbidden)),
+        (Selector::Recipient("other/2".into()), Err(ErrorKind::Forbidden)),
+        (pair("other/1", "own/2"), Err(ErrorKind::Forbidden)),
+        (pair("own/1", "other/2"), Err(ErrorKind::Forbidden)),
+        (Selector::Channel(chat("other/1", "other/2").name), Err(ErrorKind::Forbidden)),
+    ] {
+        for caller in [&wide, &narrow] {
+            assert_eq!(count(caller, selector.clone()).await, expected, "{selector:?}");
+        }
+    }
+    assert_eq!(count(&wide, Selector::Author("other/1".into())).await, Ok(0), "what is said in chats is not by author");
+    assert_eq!(count(&narrow, Selector::Author("own/1".into())).await, Err(ErrorKind::Forbidden));
+    assert!(rig.channels.publish(&wide, &chat("own/1", "other/1"), draft("x")).await.is_err());
+    assert!(rig.channels.publish(&wide, &chat("own/1", "own/3"), draft("x")).await.is_ok());
 }
 
 #[test]

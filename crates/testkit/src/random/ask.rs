@@ -55,7 +55,7 @@ impl<S: StoreUnderTest> Run<S> {
         let user = |n: u8| author_of(n).id;
         let pair = |from: u8, to: u8| Selector::Pair { author: user(from), recipient: user(to) };
         let selectors = match selected {
-            Selected::Author(n) => vec![Selector::Author(user(n))],
+            Selected::Author(n) => vec![Selector::Author(user(n)), Selector::Sender(user(n))],
             Selected::Recipient(n) => vec![Selector::Recipient(user(n))],
             Selected::Pair(from, to) => vec![pair(from, to)],
             Selected::Conversation(one, other) => vec![pair(one, other), pair(other, one)],

@@ -12,6 +12,10 @@ fn author(name: &str) -> Selector {
     Selector::Author(name.into())
 }
 
+fn sender(name: &str) -> Selector {
+    Selector::Sender(name.into())
+}
+
 fn recipient(name: &str) -> Selector {
     Selector::Recipient(name.into())
 }
@@ -45,7 +49,7 @@ fn selections(rooms: &[Channel]) -> Vec<Selection> {
     let names = ["ann", "bob", "room"];
     let mut all: Vec<Selection> = Vec::new();
     for name in names {
-        all.extend([of([author(name)]), of([recipient(name)])]);
+        all.extend([of([author(name)]), of([sender(name)]), of([author(name), sender(name)]), of([recipient(name)])]);
         all.extend(names.map(|other| of([pair(name, other)])));
         all.extend(rooms[..4].iter().map(|room| of([within(name, room)])));
     }
@@ -95,7 +99,9 @@ pub fn a_selection_is_what_its_selectors_say<S: StoreUnderTest>(open: impl Fn() 
             (page.messages.iter().map(|selected| selected.message.id).collect::<Vec<Id>>(), page.total)
         };
         let all = |selectors: Vec<Selector>| page(selectors, Order::Ascending, 0, 100, Id::MIN).0;
-        assert_eq!(all(vec![author("ann")]), ids(&[0, 1, 2, 3, 6]));
+        assert_eq!(all(vec![author("ann")]), ids(&[0, 1, 2]));
+        assert_eq!(all(vec![author("bob")]), ids(&[7, 10]), "only in channels with names in the clear");
+        assert_eq!(all(vec![sender("ann")]), ids(&[3, 6]));
         assert_eq!(all(vec![recipient("bob")]), ids(&[3, 11]));
         assert_eq!(all(vec![recipient("ann")]), ids(&[4]), "not what a channel names a recipient of");
         assert_eq!(all(vec![pair("ann", "bob")]), ids(&[3]));
@@ -108,13 +114,15 @@ pub fn a_selection_is_what_its_selectors_say<S: StoreUnderTest>(open: impl Fn() 
         assert_eq!(all(vec![Selector::Channel(room.name.clone()), recipient("room")]), ids(&[0, 1, 6, 7, 8, 10]));
         assert_eq!(all(vec![author("nobody")]), ids(&[]));
         assert_eq!(all(vec![Selector::Channel(channel("nowhere").name)]), ids(&[]));
-        let bob = |order, offset, limit, now| page(vec![author("bob")], order, offset, limit, now);
+        let by_bob = || vec![author("bob"), sender("bob"), within("bob", &member)];
+        let bob = |order, offset, limit, now| page(by_bob(), order, offset, limit, now);
         assert_eq!(bob(Order::Descending, 1, 2, Id::MIN), (ids(&[9, 10]), 5));
         assert_eq!(bob(Order::Ascending, 1, 2, Id::MIN), (ids(&[7, 9]), 5));
         assert_eq!(bob(Order::Ascending, 1, 2, due), (ids(&[9, 10]), 4), "what is due is hidden");
         assert_eq!(bob(Order::Ascending, 4, 9, due), (ids(&[]), 4), "past the end");
         let window = SelectionWindow { span: Span::ALL, order: Order::Ascending, offset: 3, limit: 2, now: Id::MIN };
-        let told = store.select(&app(), &of([author("ann")]), &window).expect("selecting works").messages;
+        let by_ann = of([author("ann"), sender("ann")]);
+        let told = store.select(&app(), &by_ann, &window).expect("selecting works").messages;
         assert_eq!((&told[0].channel, &told[1].channel), (&ann_bob, &ann_room));
         assert_eq!((&told[0].message, &told[1].message), (&m[3], &m[6]), "whole messages");
     });
@@ -244,12 +252,14 @@ pub fn long_selections_are_ranked_exactly<S: StoreUnderTest>(open: impl Fn() -> 
     }
     let left: Vec<Id> = (0..all.len()).filter(|n| !gone(*n)).map(|n| all[n].id).collect();
     story.holds(&[], |store| {
-        assert_eq!(count(store, [author("ann")]), left.len() as u64);
+        assert_eq!(count(store, [author("ann"), sender("ann")]), left.len() as u64);
         let both = [pair("ann", "bob"), within("ann", &room)];
         assert_eq!(count(store, both.clone()), left.len() as u64);
-        for selectors in
-            [vec![author("ann")], both.to_vec(), vec![recipient("bob"), Selector::Channel(room.name.clone())]]
-        {
+        for selectors in [
+            vec![author("ann"), sender("ann")],
+            both.to_vec(),
+            vec![recipient("bob"), Selector::Channel(room.name.clone())],
+        ] {
             let selection = of(selectors);
             for offset in [0, 1, 255, 256, 257, 700, 1024, left.len() - 3, left.len()] {
                 for order in [Order::Ascending, Order::Descending] {
