@@ -35,6 +35,10 @@ pub trait Store: Send + Sync + 'static {
     /// may or may not have happened, no read shows it, and every further `apply` fails until [`Store::settle`] decided.
     fn apply(&self, batch: &Batch) -> Result<(), ApplyError>;
 
+    /// Whether what makes the store larger should be applied now: an error, to be told to callers, while the device is
+    /// full. What removes, ends or records something is applied all the same. Cheap; it does not block.
+    fn room(&self) -> Result<()>;
+
     /// Decides what is there: after an unknown outcome, at start, and for a new owner. What is there becomes durable
     /// before this returns, and stays decided; a batch in doubt may be found, be finished now, or be given up. Errors leave everything as it was; the caller tries again later.
     fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled>;

@@ -76,6 +76,12 @@ pub struct ServeArguments {
     /// Bytes in a segment of the log: for tests, which want small ones.
     #[arg(long, value_name = "SIZE", hide = true, value_parser = crate::config::units::size)]
     pub log_segment: Option<usize>,
+    /// Bytes of the tail in memory at which it is flushed: for tests, which want small ones.
+    #[arg(long, value_name = "SIZE", hide = true, value_parser = crate::config::units::size)]
+    pub tail: Option<usize>,
+    /// Bytes kept back for a full disk: for tests, which want few.
+    #[arg(long, value_name = "SIZE", hide = true, value_parser = crate::config::units::size)]
+    pub ballast: Option<usize>,
 }
 
 /// What to verify.

@@ -7,7 +7,7 @@ use crate::{
     clock::SystemClock,
     config::Config,
     configured, describe, logging,
-    storage::{LogOptions, Storage},
+    storage::{Storage, StorageOptions},
 };
 use anyhow::Context;
 use axum::Router;
@@ -38,7 +38,12 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
         let listener = edge::bind(config.listen).with_context(|| {
             format!("cannot listen on {}: choose another address with --listen or in the configuration", config.listen)
         })?;
-        let options = LogOptions { accept_loss: arguments.accept_loss, segment_bytes: arguments.log_segment };
+        let options = StorageOptions {
+            accept_loss: arguments.accept_loss,
+            segment_bytes: arguments.log_segment,
+            tail_bytes: arguments.tail,
+            ballast_bytes: arguments.ballast,
+        };
         let storage = Storage::open(&config.data, options).context("opening the data folder")?;
         serve(config, listener, storage).await
     })

@@ -17,25 +17,36 @@ pub struct Storage {
     _lock: FolderLock,
 }
 
-/// What the command line may say about the log.
+/// What the command line may say about the data folder.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct LogOptions {
-    /// Start without what is damaged at this batch and after it.
+pub struct StorageOptions {
+    /// Start without what is damaged at this batch of the log and after it.
     pub accept_loss: Option<u64>,
-    /// Bytes in a segment.
+    /// Bytes in a segment of the log.
     pub segment_bytes: Option<usize>,
+    /// Bytes of the tail at which it is flushed.
+    pub tail_bytes: Option<usize>,
+    /// Bytes kept back for a full disk.
+    pub ballast_bytes: Option<usize>,
 }
 
 impl Storage {
     /// Opens a data folder, making it if it is not there. One that another program uses is refused by name.
-    pub fn open(data: &Path, options: LogOptions) -> model::Result<Storage> {
+    pub fn open(data: &Path, options: StorageOptions) -> model::Result<Storage> {
         let mut log = FileLogSettings { accept_loss: options.accept_loss, ..FileLogSettings::default() };
         if let Some(bytes) = options.segment_bytes {
             log.segment_bytes = bytes as u64;
         }
-        let settings = DiskSettings { log, ..DiskSettings::default() };
-        let (log, table, lock) = store_disk::open(data, &settings)?;
-        let store = KeptStore::open(Box::new(log), Arc::new(table), store::Settings::default())?;
+        let mut disk = DiskSettings { log, ..DiskSettings::default() };
+        if let Some(bytes) = options.ballast_bytes {
+            disk.ballast_bytes = bytes as u64;
+        }
+        let mut settings = store::Settings::default();
+        if let Some(bytes) = options.tail_bytes {
+            settings.tail_bytes = bytes;
+        }
+        let (log, table, lock) = store_disk::open(data, &disk)?;
+        let store = KeptStore::open(Box::new(log), Arc::new(table), settings)?;
         Ok(Storage { store: Arc::new(store), _lock: lock })
     }
 

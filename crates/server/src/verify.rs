@@ -2,7 +2,7 @@
 
 use crate::{
     cli::VerifyArguments,
-    storage::{LogOptions, Storage},
+    storage::{Storage, StorageOptions},
 };
 use anyhow::{Context, bail, ensure};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -17,7 +17,7 @@ const EPOCH: u64 = 1;
 pub fn run(arguments: &VerifyArguments) -> anyhow::Result<()> {
     let data = &arguments.data;
     ensure!(data.is_dir(), "there is no data folder {}", data.display());
-    let storage = Storage::open(data, LogOptions::default()).context("opening the data folder")?;
+    let storage = Storage::open(data, StorageOptions::default()).context("opening the data folder")?;
     let store = storage.kept();
     store.settle(ShardId::default(), EPOCH).context("reading the log")?;
     // What is only in the log yet becomes blocks first, so that it is read and checked like the rest.

@@ -35,15 +35,18 @@ impl Sequencer {
                     self.publish(order, key)
                 }
                 What::Unstored(_) | What::Signal(_) | What::Presence(_) => Ok(self.pass_on(order)),
-                What::Edited(_)
-                | What::Deleted(_)
-                | What::Expired(_)
-                | What::Floored(_)
-                | What::Reacted(_)
-                | What::Unreacted { .. } => self.alter(order),
+                What::Edited(_) | What::Reacted(_) => {
+                    self.has_room()?;
+                    self.alter(order)
+                }
+                What::Deleted(_) | What::Expired(_) | What::Floored(_) | What::Unreacted { .. } => self.alter(order),
             },
             Change::Record(change) => {
                 let exists = change.value.is_some();
+                // Other records are few, and rights must be taken away on a full disk too.
+                if change.key.kind == RecordKind::ReadMark && exists {
+                    self.has_room()?;
+                }
                 let holds = (change.key.kind == RecordKind::Hold).then(|| change.key.app.clone());
                 let placed = self.put_record(order, exists)?;
                 if let Some(app) = holds {
@@ -65,6 +68,7 @@ impl Sequencer {
                 false => Err(Error::new(ErrorKind::Conflict, "key: it was used with another message")),
             };
         }
+        self.has_room()?;
         let head = self.head(order);
         let first = head.number == ChannelNumber::NONE;
         if first {
@@ -80,6 +84,11 @@ impl Sequencer {
         }
         self.include(order, id, head.last.id);
         Ok(Placed { seq, ..Placed::at(id) })
+    }
+
+    /// What makes the store larger is refused one by one: what comes with it in the batch goes on.
+    fn has_room(&self) -> Result<()> {
+        self.making.room.as_ref().map(|()| ()).map_err(Error::again)
     }
 
     /// How far the order's channel goes.

@@ -17,7 +17,7 @@ use crate::{
     removals::Removals,
     ring::Recent,
 };
-use model::{Batch, ChannelNumber, Clock, Error, Id, MAX_TICKS, Settled, ShardId, Store, limits};
+use model::{Batch, ChannelNumber, Clock, Error, Id, MAX_TICKS, Result, Settled, ShardId, Store, limits};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, mpsc::Sender},
@@ -85,6 +85,8 @@ pub(crate) struct Making {
     pub undo: Vec<(Place, Option<Entry>)>,
     pub number_before: ChannelNumber,
     pub now_ticks: u64,
+    /// Whether what makes the store larger is taken.
+    pub room: Result<()>,
 }
 
 impl Sequencer {
@@ -156,6 +158,7 @@ impl Sequencer {
     fn begin(&mut self) {
         self.making.now_ticks = self.tools.clock.now_ticks().min(LATEST_TICKS);
         self.making.number_before = self.last_number;
+        self.making.room = self.tools.store.room();
         self.removals.shrink(self.evictable());
     }
 
@@ -278,6 +281,7 @@ impl Making {
             undo: Vec::new(),
             number_before: settled.last_number,
             now_ticks: 0,
+            room: Ok(()),
         }
     }
 

@@ -6,11 +6,14 @@
 //! log/          the log (docs/storage-format.md)
 //! tables/       the engine's files
 //! quarantine/   copies of what was found damaged
+//! ballast       zeros that keep room back for a full disk
 //! ```
 
 use crate::{
+    ballast::Ballast,
+    disk::{Disk, RealDisk},
     log::{FileLog, random},
-    settings::{EngineSettings, FileLogSettings},
+    settings::{BALLAST_BYTES, EngineSettings, FileLogSettings},
     table::EngineTable,
 };
 use model::{Error, ErrorKind, Result};
@@ -18,6 +21,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::Path,
+    sync::Arc,
 };
 
 const FORMAT_VERSION: &str = "1";
@@ -27,12 +31,21 @@ const NEW_ID_NAME: &str = "store.id.new";
 const OPEN_FILES_WANTED: u64 = 65_536;
 
 /// The settings of both devices.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct DiskSettings {
     /// The log.
     pub log: FileLogSettings,
     /// The tables.
     pub engine: EngineSettings,
+    /// Bytes that are kept back for a full disk; 0 for none.
+    pub ballast_bytes: u64,
+}
+
+impl Default for DiskSettings {
+    fn default() -> DiskSettings {
+        let (log, engine) = (FileLogSettings::default(), EngineSettings::default());
+        DiskSettings { log, engine, ballast_bytes: BALLAST_BYTES }
+    }
 }
 
 /// Keeps other programs away from a data folder while it lives. Drop it after the devices.
@@ -61,7 +74,11 @@ pub fn open(dir: &Path, settings: &DiskSettings) -> Result<(FileLog, EngineTable
     sync_dir(dir).map_err(cannot)?;
     raise_open_files();
     let log = FileLog::open(&log_dir, &quarantine, id, known.is_none(), settings.log.clone())?;
-    let table = EngineTable::open(&tables, &quarantine, settings.engine.clone())?;
+    let data = dir.to_owned();
+    let free_bytes = Box::new(move || RealDisk.free_bytes(&data));
+    let ballast = Arc::new(Ballast::open(dir, settings.ballast_bytes, free_bytes).map_err(cannot)?);
+    let table = EngineTable::open_with(&tables, &quarantine, settings.engine.clone(), Some(ballast.clone()))?;
+    let log = log.with_ballast(ballast);
     if known.is_none() {
         fs::rename(dir.join(NEW_ID_NAME), dir.join(ID_NAME)).and_then(|()| sync_dir(dir)).map_err(cannot)?;
     }

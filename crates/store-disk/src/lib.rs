@@ -1,6 +1,7 @@
 //! The devices on one machine: a log in files ([`FileLog`]) and a table on an embedded engine ([`EngineTable`]), both
 //! in one data folder that [`open`] locks and checks. What is kept in them is the business of `store`.
 
+mod ballast;
 mod disk;
 mod folder;
 mod log;

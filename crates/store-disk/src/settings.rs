@@ -47,6 +47,15 @@ impl Default for EngineSettings {
     }
 }
 
+/// Bytes that are kept back for the flushes of a full disk: what the tails hold, four times, and 64 MiB (`store.md` §4).
+pub(crate) const BALLAST_BYTES: u64 = 256 << 20;
+/// The part of them that only the small writes may use which end a flush or a start.
+pub(crate) const BALLAST_LAST_BYTES: u64 = 4 << 20;
+/// Bytes of them that are laid at once; a flush waits no longer than for this.
+pub(crate) const BALLAST_PIECE_BYTES: u64 = 16 << 20;
+/// The pause before merging that gave up is tried again: the first one, and the longest.
+pub(crate) const MERGE_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const MERGE_PAUSE_MOST: Duration = Duration::from_secs(64);
 /// Bytes in the body of a record: a full batch, the message that crossed the bound, and room for what surrounds them.
 pub(crate) const RECORD_BODY_BYTES: usize = model::limits::BATCH_BYTES + (4 << 20);
 /// The greatest segment.

@@ -2,7 +2,7 @@
 
 use crate::{
     codec::{self, Encoder, Entry},
-    device::{AppendError, Log, LogRecord},
+    device::{AppendError, Log, LogRecord, Table},
     meta::Mark,
     settings::Settings,
     stats::Stats,
@@ -60,6 +60,7 @@ impl Committer {
         views: &Views,
         settings: &Settings,
         stats: &Stats,
+        table: &dyn Table,
     ) -> Result<(), ApplyError> {
         if let Stage::Suspect = self.stage {
             self.relog(views).map_err(ApplyError::Refused)?;
@@ -79,7 +80,7 @@ impl Committer {
         self.check(batch).map_err(ApplyError::Refused)?;
         // Everything that could be wrong with the body is found before it is written.
         let entries = codec::decode(&record).map_err(|malformed| ApplyError::Refused(malformed.into()))?;
-        make_room(views, settings, stats).map_err(ApplyError::Refused)?;
+        make_room(views, settings, stats, table).map_err(ApplyError::Refused)?;
         freeze_if_full(self.mark, views, settings);
         self.free(views);
         match self.log.append(&record) {
@@ -217,6 +218,11 @@ impl Committer {
     }
 }
 
+/// Why nothing new is taken.
+pub(crate) fn disk_full() -> Error {
+    Error::unavailable("nothing was stored: the disk is full, and nothing new is taken until there is room")
+}
+
 fn in_doubt() -> Error {
     Error::unavailable("an earlier batch may have been written or not: settle first")
 }
@@ -234,7 +240,7 @@ pub(crate) fn mark_after(mark: Mark, record: &LogRecord, entries: &[(usize, Entr
 }
 
 /// Waits while both tails are full; refuses when the flush does not come to an end in time.
-fn make_room(views: &Views, settings: &Settings, stats: &Stats) -> Result<()> {
+fn make_room(views: &Views, settings: &Settings, stats: &Stats, table: &dyn Table) -> Result<()> {
     let has_room = |view: &View| view.frozen.is_none() || !is_full(&view.active, settings);
     if has_room(&views.load()) {
         return Ok(());
@@ -242,6 +248,7 @@ fn make_room(views: &Views, settings: &Settings, stats: &Stats) -> Result<()> {
     stats.stalls.fetch_add(1, Ordering::Relaxed);
     match views.wait_until(Some(settings.stall_wait), |_, view| has_room(view)) {
         true => Ok(()),
+        false if table.is_full() => Err(disk_full()),
         false => Err(Error::unavailable("nothing was written: the store cannot flush fast enough")),
     }
 }

@@ -58,7 +58,7 @@ pub enum AppendError {
 
 /// Sorted keys and values in named spaces.
 pub trait Table: Send + Sync + 'static {
-    /// Writes rows, possibly in several spaces. When it returns, all rows survive a power cut without any journal that
+    /// Writes rows, possibly in several spaces. After an error [`Table::recover`] comes before the next write. When it returns, all rows survive a power cut without any journal that
     /// could fail to open. After a crash inside it some of the rows may be there and others not: writing them again is
     /// harmless. Within one space either all rows of the call appear to a snapshot, or none. One thread writes at a time.
     fn write(&self, rows: &mut dyn Iterator<Item = SpaceRows>) -> Result<()>;
@@ -71,6 +71,20 @@ pub trait Table: Send + Sync + 'static {
 
     /// Deletes a space whole; its bytes leave the device once no snapshot needs them.
     fn drop_space(&self, space: Space) -> Result<()>;
+
+    /// Whether the device has no room: what was applied can still be written, nothing new should be.
+    fn is_full(&self) -> bool;
+
+    /// Keeps room back for the last writes to a full device, or does a piece of that; whether there is more to do at once.
+    /// Called when nothing waits to be written.
+    fn keep_room(&self) -> Result<bool>;
+
+    /// Whether the table must be recovered, or should be: after an error every write fails until it was.
+    fn needs_recovery(&self) -> bool;
+
+    /// Makes the table take writes again. It takes the snapshots back: reads of them fail from then on. An error when it
+    /// cannot be done yet. The thread that writes calls it.
+    fn recover(&self) -> Result<()>;
 
     /// Writes a space anew without what was deleted or replaced and no open snapshot needs. Called again with no snapshot
     /// open from before the end of the first call, it leaves nothing of that on the device. The thread that writes calls
@@ -94,6 +108,9 @@ pub trait Snapshot: Send + Sync {
     /// The value of a key.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>>;
 
+    /// Whether the table has taken it back: then every read of it fails.
+    fn is_gone(&self) -> bool;
+
     /// The rows whose keys lie in `keys` (half open), by growing key, or by falling key when `reverse`. Lazy.
     fn range<'a>(&'a self, space: Space, keys: Range<Bytes>, reverse: bool) -> Rows<'a>;
 }
@@ -108,6 +125,8 @@ pub struct TableStatus {
     pub bytes: u64,
     /// The greatest number of unmerged runs in any space: when it grows, writers should wait.
     pub runs_max: usize,
+    /// Whether maintenance merges them.
+    pub merges: bool,
 }
 
 /// A space of the table: one keyspace of the engine. All of them are listed here and told in

@@ -4,7 +4,7 @@
 
 use crate::{
     codec,
-    device::{Space, SpaceRows},
+    device::{Space, SpaceRows, TableStatus},
     facts::Facts,
     feed,
     flush_altered::Altering,
@@ -13,7 +13,7 @@ use crate::{
     merge::{self, Flushed, Output},
     meta::{self, FeedState, Mark},
     rows::{self, ChannelRow, FeedRow},
-    settings::{FACTS_CACHED, FEED_SHARE},
+    settings::{FACTS_CACHED, FEED_SHARE, TABLE_POLL},
     tail::Part,
     view::{Frozen, View},
 };
@@ -24,6 +24,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
+use xxhash_rust::xxh3::Xxh3;
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -38,26 +39,29 @@ pub(crate) struct Flusher {
     written: u64,
     /// What the last flush made known of channels.
     facts: Vec<(u64, Facts)>,
+    /// What was written of the flush up to a batch, piece by piece: done again, it writes only the others.
+    pieces: (u64, Vec<u64>),
 }
 
 impl Flusher {
     pub fn new(shared: Arc<Shared>, feed: FeedState, changes: FeedState) -> Flusher {
-        Flusher { shared, feed, changes, written: 0, facts: Vec::new() }
+        Flusher { shared, feed, changes, written: 0, facts: Vec::new(), pieces: (0, Vec::new()) }
     }
 
-    /// Flushes until the store stops. A flush that fails is tried again, ever more slowly.
+    /// Flushes until the store stops. What fails is tried again, ever more slowly.
     pub fn run(mut self) {
         let shared = self.shared.clone();
-        let mut retry = RETRY_FIRST;
+        let (mut pause, mut retry) = (Duration::ZERO, RETRY_FIRST);
         loop {
-            shared.views.wait_until(None, |state, view| state.stopping || view.frozen.is_some());
-            let frozen = shared.views.load().frozen.clone();
-            let Some(frozen) = frozen.filter(|_| !self.is_stopping()) else { return };
-            match self.flush(&frozen) {
-                Ok(()) => retry = RETRY_FIRST,
+            shared.views.wait_until(Some(pause), |state, view| state.stopping || view.frozen.is_some());
+            if self.is_stopping() {
+                return;
+            }
+            match self.step() {
+                Ok(next) => (pause, retry) = (next, RETRY_FIRST),
                 Err(_) if self.is_stopping() => return,
                 Err(error) => {
-                    tracing::error!(?error, "a flush failed; the log keeps what it was to write");
+                    tracing::error!(?error, "the tables cannot be written; the log keeps what they lack");
                     shared.views.tell(|state| {
                         state.failures += 1;
                         state.last_failure = Some(format!("{error:?}"));
@@ -67,6 +71,42 @@ impl Flusher {
                 }
             }
         }
+    }
+
+    /// What is to be done now; how long to wait for the next step when nothing comes to be flushed.
+    fn step(&mut self) -> Result<Duration> {
+        self.recover()?;
+        let frozen = self.shared.views.load().frozen.clone();
+        if let Some(frozen) = frozen {
+            self.flush(&frozen)?;
+            return Ok(Duration::ZERO);
+        }
+        let more = self.shared.table.keep_room()?;
+        Ok(if more { Duration::ZERO } else { TABLE_POLL })
+    }
+
+    /// Has the table take writes again if it gave up, and shows readers what it has. Not between checkpoint and view, where
+    /// replaced blocks may be gone that the old view needs: then the end of the flush shows it.
+    fn recover(&self) -> Result<()> {
+        let shared = &self.shared;
+        if shared.table.needs_recovery() {
+            // Whoever writes notices, and ends.
+            let Some(_writer) = shared.try_table_writer() else { return Ok(()) };
+            shared.table.recover()?;
+        }
+        let view = shared.views.load();
+        let is_past_checkpoint = view.frozen.as_ref().is_some_and(|frozen| self.written >= frozen.mark.batch);
+        if view.snapshot.is_gone() && !is_past_checkpoint {
+            self.renew_snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// The same rows as before, seen through a new snapshot: what an unfinished flush wrote is not to be seen.
+    fn renew_snapshot(&self) -> Result<()> {
+        let snapshot = self.shared.table.snapshot()?;
+        self.shared.views.update(|view| view.snapshot = snapshot);
+        Ok(())
     }
 
     fn is_stopping(&self) -> bool {
@@ -89,15 +129,27 @@ impl Flusher {
         let shared = self.shared.clone();
         let (table, mark) = (&*shared.table, frozen.mark);
         self.wait_for_maintenance();
-        shared.flushing.store(mark.batch, Ordering::SeqCst);
-        meta::put_flushing(table, mark.batch)?;
-        // An engine that was opened again has taken the old snapshot back; what the table shows is the same.
-        let snapshot = table.snapshot()?;
-        shared.views.update(|view| view.snapshot = snapshot);
+        if self.pieces.0 != mark.batch {
+            shared.flushing.store(mark.batch, Ordering::SeqCst);
+            meta::put_flushing(table, mark.batch)?;
+            self.pieces = (mark.batch, Vec::new());
+        }
+        self.renew_snapshot()?;
         let view = shared.views.load();
-        let mut pieces = Pieces::new(&shared, mark.batch);
+        let mut earlier = std::mem::take(&mut self.pieces.1);
+        let written = self.write_pieces(&view, frozen, &mut earlier);
+        self.pieces.1 = earlier;
+        written?;
+        self.trim_feed();
+        self.trim_changes();
+        meta::put_checkpoint(table, &mark, &self.feed, &self.changes)
+    }
+
+    fn write_pieces(&mut self, view: &View, frozen: &Frozen, earlier: &mut Vec<u64>) -> Result<()> {
+        let (shared, mark) = (self.shared.clone(), frozen.mark);
+        let mut pieces = Pieces::new(&shared, mark.batch, earlier);
         let part = frozen.tail.upto(mark.batch);
-        self.write_channels(&view, part, &mut pieces)?;
+        self.write_channels(view, part, &mut pieces)?;
         write_keyed(part, &mut pieces)?;
         write_records(part, &mut pieces)?;
         self.write_feed(part, mark, &mut pieces)?;
@@ -126,16 +178,15 @@ impl Flusher {
         if self.feed.block_bytes.1 < mark.batch {
             self.feed.block_bytes = (self.feed.block_bytes.0 + pieces.block_bytes, mark.batch);
         }
-        self.trim_feed();
-        self.trim_changes();
-        meta::put_checkpoint(table, &mark, &self.feed, &self.changes)
+        Ok(())
     }
 
     /// The engine's own merging comes first when it lags behind; a publisher that waits for this flush is told so.
     fn wait_for_maintenance(&self) {
         let settings = &self.shared.settings;
         let until = Instant::now() + settings.runs_wait;
-        while self.shared.table.status().runs_max > settings.runs_max && Instant::now() < until {
+        let lags_behind = |status: TableStatus| status.merges && status.runs_max > settings.runs_max;
+        while lags_behind(self.shared.table.status()) && Instant::now() < until {
             self.shared.stats.maintenance_waits.fetch_add(1, Ordering::Relaxed);
             if self.shared.views.wait_until(Some(MAINTENANCE_POLL), |state, _| state.stopping) {
                 return;
@@ -334,10 +385,12 @@ pub(crate) struct Pieces<'a> {
     /// Rows to be deleted when all others are written.
     pub last: Vec<(Space, Bytes)>,
     written: u32,
+    /// Hashes of the pieces that this flush has written, in an earlier attempt too.
+    earlier: &'a mut Vec<u64>,
 }
 
 impl<'a> Pieces<'a> {
-    fn new(shared: &'a Shared, upto: u64) -> Pieces<'a> {
+    fn new(shared: &'a Shared, upto: u64, earlier: &'a mut Vec<u64>) -> Pieces<'a> {
         let (rows, garbage) = (BTreeMap::new(), Vec::new());
         Pieces {
             shared,
@@ -349,6 +402,7 @@ impl<'a> Pieces<'a> {
             changes: BTreeMap::new(),
             last: Vec::new(),
             written: 0,
+            earlier,
         }
     }
 
@@ -379,18 +433,47 @@ impl<'a> Pieces<'a> {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let stats = &self.shared.stats;
-        stats.written_bytes.fetch_add(self.bytes as u64, Ordering::Relaxed);
         let rows = std::mem::take(&mut self.rows);
-        let mut rows = rows.into_iter().map(|(space, mut rows)| {
-            rows.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-            SpaceRows { space, rows }
-        });
-        self.shared.table.write(&mut rows)?;
+        let rows: Vec<SpaceRows> = rows
+            .into_iter()
+            .map(|(space, mut rows)| {
+                rows.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+                SpaceRows { space, rows }
+            })
+            .collect();
+        self.write_piece(rows)?;
         self.bytes = 0;
         self.written += 1;
         Ok(())
     }
+
+    /// Written twice, a piece would take its room twice, and an attempt on a full device might never come to its end.
+    fn write_piece(&mut self, rows: Vec<SpaceRows>) -> Result<()> {
+        let (at, hash) = (self.written as usize, hash_of(&rows));
+        if self.earlier.get(at) == Some(&hash) {
+            return Ok(());
+        }
+        self.earlier.truncate(at);
+        self.shared.stats.written_bytes.fetch_add(self.bytes as u64, Ordering::Relaxed);
+        self.shared.table.write(&mut rows.into_iter())?;
+        self.earlier.push(hash);
+        Ok(())
+    }
+}
+
+fn hash_of(rows: &[SpaceRows]) -> u64 {
+    let mut hash = Xxh3::new();
+    for SpaceRows { space, rows } in rows {
+        hash.update(space.name().as_bytes());
+        for (key, value) in rows {
+            let length = value.as_ref().map_or(u64::MAX, |value| value.len() as u64);
+            hash.update(&(key.len() as u64).to_le_bytes());
+            hash.update(key);
+            hash.update(&length.to_le_bytes());
+            hash.update(value.as_deref().unwrap_or_default());
+        }
+    }
+    hash.digest()
 }
 
 impl Output for Pieces<'_> {

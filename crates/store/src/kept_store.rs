@@ -8,7 +8,7 @@ use crate::{
     device::{Log, Space, Table},
     flush::Flusher,
     meta::{self, Meta},
-    settings::Settings,
+    settings::{SNAPSHOT_WAIT, Settings},
     stats::{Stats, StoreStatus},
     tail::Tail,
     verify::{Finding, Progress},
@@ -22,7 +22,7 @@ use model::{
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::AtomicU64},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Keeps history on a log and a table.
@@ -54,8 +54,11 @@ impl KeptStore {
     /// checkpoint. [`Store::settle`] must follow before anything is applied. Damage is an error that names its place.
     pub fn open(log: Box<dyn Log>, table: Arc<dyn Table>, settings: Settings) -> Result<KeptStore> {
         let shard = ShardId::default();
-        let meta = Meta::open(&*table, &*table.snapshot()?, shard)?;
-        meta::delete_garbage(&*table, meta.checkpoint.batch)?;
+        let meta = match begin(&*table, shard) {
+            // A full device keeps room back for these writes.
+            Err(_) if table.needs_recovery() => table.recover().and_then(|()| begin(&*table, shard))?,
+            begun => begun?,
+        };
         let mut log = log;
         let found = replay(&mut *log, &meta)?;
         let view = View {
@@ -143,7 +146,7 @@ impl KeptStore {
     /// Reads everything and checks checksums, seqs, ids, heads, counts and the feed; what is wrong, in words. `progress` is
     /// called now and then.
     pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Finding>> {
-        crate::verify::verify(&*self.shared.view()?, self.shared.shard, progress)
+        self.shared.read(|view| crate::verify::verify(view, self.shared.shard, progress))
     }
 
     /// Stops the flush and waits for its end.
@@ -172,9 +175,25 @@ impl Shared {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, unless somebody holds it.
+    pub fn try_table_writer(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     pub fn committer(&self) -> MutexGuard<'_, Committer> {
         self.committer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads how far the table goes, and finishes what a flush that was cut off behind its checkpoint left.
+fn begin(table: &dyn Table, shard: ShardId) -> Result<Meta> {
+    let meta = Meta::open(table, &*table.snapshot()?, shard)?;
+    meta::delete_garbage(table, meta.checkpoint.batch)?;
+    Ok(meta)
 }
 
 /// Reads the log past the checkpoint. A flush that was cut off is done again with exactly the batches that it had: then
@@ -232,7 +251,14 @@ pub(crate) fn feed_days(table: &dyn Table) -> Result<Vec<u32>> {
 impl Store for KeptStore {
     fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
         let shared = &self.shared;
-        shared.committer().apply(batch, &shared.views, &shared.settings, &shared.stats)
+        shared.committer().apply(batch, &shared.views, &shared.settings, &shared.stats, &*shared.table)
+    }
+
+    fn room(&self) -> Result<()> {
+        match self.shared.table.is_full() {
+            true => Err(commit::disk_full()),
+            false => Ok(()),
+        }
     }
 
     fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled> {
@@ -241,22 +267,31 @@ impl Store for KeptStore {
 
     fn recent(&self, shard: ShardId, bytes: usize) -> Result<(Id, Vec<Arc<Change>>)> {
         match shard == self.shared.shard {
-            true => self.shared.view()?.recent(bytes),
+            true => self.shared.read(|view| view.recent(bytes)),
             false => Ok((Id::MIN, Vec::new())),
         }
     }
 
     fn heads(&self, channels: &[Channel]) -> Result<Vec<Head>> {
-        let view = self.shared.view()?;
-        channels.iter().map(|channel| view.head_of(channel, &self.shared.names)).collect()
+        let names = &self.shared.names;
+        self.shared.read(|view| channels.iter().map(|channel| view.head_of(channel, names)).collect())
     }
 
     fn read(&self, channel: &Channel, window: &Window, effort: Effort) -> Result<Option<Page>> {
-        self.shared.view()?.page(channel, window, effort, &self.shared.names)
+        let names = &self.shared.names;
+        if effort == Effort::Disk {
+            return self.shared.read(|view| view.page(channel, window, effort, names));
+        }
+        // It may not wait for the next snapshot: then it is not all in memory.
+        let view = self.shared.view()?;
+        match view.page(channel, window, effort, names) {
+            Err(_) if view.snapshot.is_gone() => Ok(None),
+            page => page,
+        }
     }
 
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
-        self.shared.view()?.count(channel, span, above, now, &self.shared.names)
+        self.shared.read(|view| view.count(channel, span, above, now, &self.shared.names))
     }
 
     fn select(&self, app: &AppId, selection: &Selection, window: &SelectionWindow) -> Result<SelectionPage> {
@@ -268,36 +303,36 @@ impl Store for KeptStore {
     }
 
     fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {
-        self.shared.view()?.removable(channel, target, now, &self.shared.names)
+        self.shared.read(|view| view.removable(channel, target, now, &self.shared.names))
     }
 
     fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position> {
-        self.shared.view()?.floor_for(channel, keep, upto, &self.shared.names)
+        self.shared.read(|view| view.floor_for(channel, keep, upto, &self.shared.names))
     }
 
     fn versions(&self, channel: &Channel, message: Id) -> Result<Vec<Version>> {
-        self.shared.view()?.versions(channel, message, &self.shared.names)
+        self.shared.read(|view| view.versions(channel, message, &self.shared.names))
     }
 
     fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>> {
-        self.shared.view()?.reactions(channel, messages, limit, &self.shared.names)
+        self.shared.read(|view| view.reactions(channel, messages, limit, &self.shared.names))
     }
 
     fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {
-        self.shared.view()?.reactions_made(channel, span, order, limit, &self.shared.names)
+        self.shared.read(|view| view.reactions_made(channel, span, order, limit, &self.shared.names))
     }
 
     fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>> {
-        self.shared.view()?.reaction(channel, reaction, &self.shared.names)
+        self.shared.read(|view| view.reaction(channel, reaction, &self.shared.names))
     }
 
     fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage> {
-        self.shared.view()?.changes(channel, after, limit, &self.shared.names)
+        self.shared.read(|view| view.changes(channel, after, limit, &self.shared.names))
     }
 
     fn due(&self, shard: ShardId, now: Id, limit: u32) -> Result<Vec<Due>> {
         match shard == self.shared.shard {
-            true => self.shared.view()?.due(now, limit),
+            true => self.shared.read(|view| view.due(now, limit)),
             false => Ok(Vec::new()),
         }
     }
@@ -312,12 +347,12 @@ impl Store for KeptStore {
     }
 
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {
-        self.shared.view()?.keyed(channel, key_hash, now, &self.shared.names)
+        self.shared.read(|view| view.keyed(channel, key_hash, now, &self.shared.names))
     }
 
     fn feed(&self, shard: ShardId, span: Span, limit: u32) -> Result<FeedPage> {
         match shard == self.shared.shard {
-            true => self.shared.view()?.feed(shard, span, limit),
+            true => self.shared.read(|view| view.feed(shard, span, limit)),
             false => Ok(FeedPage { items: Vec::new(), examined: span.upto, more: false, starts_after: Id::MIN }),
         }
     }
@@ -329,11 +364,11 @@ impl Store for KeptStore {
         after: Option<&ChannelName>,
         limit: u32,
     ) -> Result<Vec<ChannelEntry>> {
-        self.shared.view()?.channels(app, prefix, after, limit)
+        self.shared.read(|view| view.channels(app, prefix, after, limit))
     }
 
     fn record(&self, key: &RecordKey) -> Result<Option<Record>> {
-        self.shared.view()?.record(key)
+        self.shared.read(|view| view.record(key))
     }
 
     fn records(
@@ -344,11 +379,27 @@ impl Store for KeptStore {
         after: Option<&[u8]>,
         limit: u32,
     ) -> Result<Vec<Record>> {
-        self.shared.view()?.records(app, kind, prefix, after, limit)
+        self.shared.read(|view| view.records(app, kind, prefix, after, limit))
     }
 }
 
 impl Shared {
+    /// Reads from one view. When the table takes its snapshot back meanwhile, all is read again from the next one.
+    fn read<T>(&self, mut read: impl FnMut(&View) -> Result<T>) -> Result<T> {
+        let until = Instant::now() + SNAPSHOT_WAIT;
+        loop {
+            let view = self.view()?;
+            let answer = read(&view);
+            if answer.is_ok() || !view.snapshot.is_gone() {
+                return answer;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if !self.views.wait_until(Some(left), |_, view| !view.snapshot.is_gone()) {
+                return answer;
+            }
+        }
+    }
+
     /// The view to read from.
     pub fn view(&self) -> Result<Arc<View>> {
         let view = self.views.load();

@@ -8,7 +8,8 @@ pub struct Settings {
     /// Resident bytes at which the active tail is frozen and flushed (`store.md` §4). Active and frozen together stay
     /// within twice this and one batch.
     pub tail_bytes: usize,
-    /// Bytes of log at which the active tail is frozen.
+    /// Bytes of log at which the active tail is frozen: twice this must fit the files that a log keeps ready beside those
+    /// in use, so that a start on a full device can write the log anew.
     pub tail_log_bytes: u64,
     /// Changes at which the active tail is frozen.
     pub tail_changes: usize,
@@ -32,7 +33,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             tail_bytes: 48 << 20,
-            tail_log_bytes: 256 << 20,
+            tail_log_bytes: 64 << 20,
             tail_changes: 500_000,
             stall_wait: Duration::from_secs(5),
             piece_bytes: 8 << 20,
@@ -45,6 +46,10 @@ impl Default for Settings {
     }
 }
 
+/// How long a read waits for the next view when the table took its snapshot back.
+pub(crate) const SNAPSHOT_WAIT: Duration = Duration::from_secs(2);
+/// How often the flush looks after the table when there is nothing to flush.
+pub(crate) const TABLE_POLL: Duration = Duration::from_secs(1);
 /// Channels of which a snapshot's facts are kept in memory.
 pub(crate) const FACTS_CACHED: usize = 65_536;
 /// Edits of one message that a page passes over one by one before it seeks.

@@ -106,7 +106,8 @@ impl Views {
         let was_frozen = view.frozen.is_some();
         let before = Arc::downgrade(&view.snapshot);
         change(&mut view);
-        if !before.ptr_eq(&Arc::downgrade(&view.snapshot)) {
+        let is_renewed = !before.ptr_eq(&Arc::downgrade(&view.snapshot));
+        if is_renewed {
             let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
             older.retain(|snapshot| snapshot.strong_count() > 0);
             older.push(before);
@@ -114,7 +115,7 @@ impl Views {
         let is_frozen = view.frozen.is_some();
         self.current.store(Arc::new(view));
         drop(state);
-        if was_frozen != is_frozen {
+        if was_frozen != is_frozen || is_renewed {
             self.changed.notify_all();
         }
     }

@@ -5,8 +5,15 @@ mod support;
 use model::{
     ApplyError, Batch, Effort, ErrorKind, Id, IdempotencyKey, Order, Seq, Span, Store, TICKS_PER_SECOND, Window,
 };
-use std::{sync::Arc, sync::mpsc, time::Duration};
-use store::{KeptStore, Settings};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+use store::{KeptStore, Settings, device::Table};
 use support::OnMemory;
 use testkit::{BatchBuilder, Fields, LogDisk, LogFault, TableDisk, TableFault, channel, store_suite::StoreUnderTest};
 
@@ -118,8 +125,64 @@ fn a_damaged_block_is_named_and_nothing_is_made_up() {
     assert!(findings[0].what.contains("checksum"), "{findings:?}");
 }
 
+#[test]
+fn readers_do_not_notice_that_an_idle_table_is_recovered() {
+    let (tested, mut builder) = opened(Settings::default());
+    tested.store.apply(&batch_of(&mut builder, 300)).unwrap();
+    tested.flush();
+    tested.table.plan(TableFault::RecoveryFails);
+    tested.table.give_up();
+    let patience = Instant::now() + Duration::from_secs(20);
+    let mut recovered = false;
+    while !recovered {
+        assert!(Instant::now() < patience, "an idle table is recovered");
+        // One read more after it was recovered.
+        recovered = tested.table.recoveries() == 2;
+        let page = tested.store.read(&channel("room"), &newest(10), Effort::Disk).expect("reads wait").expect("a page");
+        assert_eq!((page.head.seq, page.messages.len()), (Seq(300), 10));
+    }
+}
+
+#[test]
+fn what_a_flush_has_written_is_not_written_again_when_it_is_done_again() {
+    let settings = Settings { piece_bytes: 2 << 10, ..Settings::default() };
+    let (tested, mut builder) = opened(settings);
+    tested.store.apply(&batch_of(&mut builder, 2_000)).unwrap();
+    let (table, writes) = (tested.table.clone(), AtomicU64::new(0));
+    tested.table.on_write(move || {
+        if writes.fetch_add(1, Ordering::SeqCst) % 3 == 2 {
+            table.plan(TableFault::WriteFails);
+        }
+    });
+    let attempts = (0..20).take_while(|_| tested.store.flush().is_err()).count();
+    let status = tested.store.status();
+    assert!(status.flushes == 1 && attempts >= 2, "{status:?}");
+    let bytes = tested.table.open().status().bytes;
+    assert!(status.written_bytes < 2 * bytes, "{status:?} for {bytes} bytes");
+}
+
+#[test]
+fn a_full_device_is_told_and_deletions_go_on() {
+    let settings = Settings { stall_wait: Duration::from_millis(50), ..support::small_tails() };
+    let (tested, mut builder) = opened(settings);
+    let first = builder.publish(&channel("room"), "to be deleted");
+    tested.store.apply(&builder.batch()).unwrap();
+    assert!(tested.store.room().is_ok());
+    tested.table.set_full(true);
+    assert_eq!(tested.store.room().unwrap_err().kind, ErrorKind::Unavailable);
+    builder.delete(&channel("room"), testkit::removal_of(&[first]));
+    tested.store.apply(&builder.batch()).expect("deletions go on");
+
+    let table = tested.table.clone();
+    tested.table.on_write(move || table.plan(TableFault::WriteFails));
+    let refused = (0..200).find_map(|_| tested.store.apply(&batch_of(&mut builder, 10)).err());
+    let Some(ApplyError::Refused(error)) = refused else { panic!("expected a refusal, got {refused:?}") };
+    assert!(error.message.contains("disk is full"), "{error}");
+    assert!(tested.store.read(&channel("room"), &newest(10), Effort::Disk).unwrap().is_some(), "reading goes on");
+}
+
 fn first_block(table: &TableDisk) -> Vec<u8> {
-    use store::device::{Space, Table};
+    use store::device::Space;
     let snapshot = table.open().snapshot().expect("nothing is broken");
     let all = bytes::Bytes::new()..bytes::Bytes::from_static(&[u8::MAX; 32]);
     let first = snapshot.range(Space::Blocks(1), all, false).next().expect("a block");

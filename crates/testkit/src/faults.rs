@@ -25,6 +25,7 @@ struct Plan {
     settles_to_fail: u32,
     reads_to_fail: u32,
     nothing_in_memory: bool,
+    full: bool,
     feed_starts_after: Id,
     changes_start_after: Id,
     recent_after: Id,
@@ -79,6 +80,11 @@ impl Faults {
         self.plan().nothing_in_memory = empty;
     }
 
+    /// Whether the device is full.
+    pub fn set_full(&self, full: bool) {
+        self.plan().full = full;
+    }
+
     /// The feed has lost everything up to and with this id, as after its retention.
     pub fn forget_feed(&self, upto: Id) {
         self.plan().feed_starts_after = upto;
@@ -106,6 +112,13 @@ impl Faults {
     pub(crate) fn after_apply(&self) {
         let latch = self.plan().after_apply.take();
         pass(latch);
+    }
+
+    pub(crate) fn room(&self) -> Result<()> {
+        match self.plan().full {
+            true => Err(Error::unavailable("planned: the disk is full")),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn before_settle(&self) -> Result<()> {

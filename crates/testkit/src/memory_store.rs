@@ -118,6 +118,10 @@ impl Store for MemoryStore {
         result
     }
 
+    fn room(&self) -> Result<()> {
+        self.faults.room()
+    }
+
     fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled> {
         self.faults.before_settle()?;
         self.kept().settle(shard, epoch)

@@ -6,7 +6,10 @@ use model::{Error, Result};
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::{Bound, Range},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use store::device::{Rows, Snapshot, Space, SpaceRows, Table, TableStatus};
 
@@ -28,6 +31,8 @@ pub enum TableFault {
     },
     /// The next snapshot cannot be made.
     SnapshotFails,
+    /// The next recovery fails; it has taken the snapshots back.
+    RecoveryFails,
 }
 
 /// The device below [`MemoryTable`]s: clones are the same device.
@@ -44,6 +49,11 @@ struct State {
     runs: usize,
     session: u64,
     writes: u64,
+    full: bool,
+    /// No write before a recovery.
+    suspect: bool,
+    /// Grows with each recovery: snapshots of an earlier era are gone.
+    era: Arc<AtomicU64>,
 }
 
 impl TableDisk {
@@ -56,6 +66,7 @@ impl TableDisk {
     pub fn open(&self) -> MemoryTable {
         let mut state = self.lock();
         state.session += 1;
+        state.suspect = false;
         MemoryTable { disk: self.clone(), session: state.session }
     }
 
@@ -72,6 +83,21 @@ impl TableDisk {
     /// Makes [`Table::status`] tell this many runs: maintenance that lags behind.
     pub fn set_runs(&self, runs: usize) {
         self.lock().runs = runs;
+    }
+
+    /// From now on the device has no room, or has it again; what is written is taken all the same.
+    pub fn set_full(&self, full: bool) {
+        self.lock().full = full;
+    }
+
+    /// The table gives up, as after a fault in the background: it wants to be recovered.
+    pub fn give_up(&self) {
+        self.lock().suspect = true;
+    }
+
+    /// How often it was recovered, or tried to be.
+    pub fn recoveries(&self) -> u64 {
+        self.lock().era.load(Ordering::SeqCst)
     }
 
     /// Cuts the power between writes: every open table is dead; what was written is there.
@@ -113,7 +139,12 @@ impl Table for MemoryTable {
         if let Some(hook) = hook {
             hook();
         }
-        let fault = take_fault(&mut *self.live()?, |fault| fault != TableFault::SnapshotFails);
+        if self.live()?.suspect {
+            return Err(Error::unavailable("a write failed before: the table must be recovered"));
+        }
+        let is_of_writes = |fault| !matches!(fault, TableFault::SnapshotFails | TableFault::RecoveryFails);
+        let fault = take_fault(&mut *self.live()?, is_of_writes);
+        self.live()?.suspect = fault.is_some();
         for (done, space_rows) in rows.enumerate() {
             check_order(&space_rows)?;
             match fault {
@@ -141,7 +172,8 @@ impl Table for MemoryTable {
         if take_fault(&mut state, |fault| fault == TableFault::SnapshotFails).is_some() {
             return Err(planned());
         }
-        Ok(Arc::new(MemorySnapshot { spaces: state.spaces.clone() }))
+        let (spaces, era) = (state.spaces.clone(), state.era.clone());
+        Ok(Arc::new(MemorySnapshot { spaces, made_in: era.load(Ordering::SeqCst), era }))
     }
 
     fn spaces(&self) -> Result<Vec<Space>> {
@@ -150,6 +182,28 @@ impl Table for MemoryTable {
 
     fn drop_space(&self, space: Space) -> Result<()> {
         self.live()?.spaces.remove(&space);
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.disk.lock().full
+    }
+
+    fn keep_room(&self) -> Result<bool> {
+        self.live().map(|_| false)
+    }
+
+    fn needs_recovery(&self) -> bool {
+        self.disk.lock().suspect
+    }
+
+    fn recover(&self) -> Result<()> {
+        let mut state = self.live()?;
+        state.era.fetch_add(1, Ordering::SeqCst);
+        if take_fault(&mut state, |fault| fault == TableFault::RecoveryFails).is_some() {
+            return Err(planned());
+        }
+        state.suspect = false;
         Ok(())
     }
 
@@ -162,7 +216,7 @@ impl Table for MemoryTable {
         let state = self.disk.lock();
         let row_bytes = |(key, value): (&Bytes, &Bytes)| (key.len() + value.len()) as u64;
         let bytes = state.spaces.values().flat_map(|rows| rows.iter()).map(row_bytes).sum();
-        TableStatus { bytes, runs_max: state.runs }
+        TableStatus { bytes, runs_max: state.runs, merges: true }
     }
 }
 
@@ -190,15 +244,34 @@ impl MemoryTable {
 
 struct MemorySnapshot {
     spaces: BTreeMap<Space, SpaceMap>,
+    made_in: u64,
+    era: Arc<AtomicU64>,
+}
+
+impl MemorySnapshot {
+    fn alive(&self) -> Result<&BTreeMap<Space, SpaceMap>> {
+        match self.is_gone() {
+            true => Err(Error::unavailable("the table was recovered: this snapshot is gone")),
+            false => Ok(&self.spaces),
+        }
+    }
 }
 
 impl Snapshot for MemorySnapshot {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
-        Ok(self.spaces.get(&space).and_then(|rows| rows.get(key)).cloned())
+        Ok(self.alive()?.get(&space).and_then(|rows| rows.get(key)).cloned())
+    }
+
+    fn is_gone(&self) -> bool {
+        self.made_in != self.era.load(Ordering::SeqCst)
     }
 
     fn range<'a>(&'a self, space: Space, keys: Range<Bytes>, reverse: bool) -> Rows<'a> {
-        let Some(rows) = self.spaces.get(&space).filter(|_| keys.start < keys.end) else {
+        let spaces = match self.alive() {
+            Ok(spaces) => spaces,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
+        let Some(rows) = spaces.get(&space).filter(|_| keys.start < keys.end) else {
             return Box::new(std::iter::empty());
         };
         let found = rows.range((Bound::Included(keys.start), Bound::Excluded(keys.end)));

@@ -287,6 +287,10 @@ impl Store for Liar {
         self.truth.apply(batch)
     }
 
+    fn room(&self) -> Result<()> {
+        self.truth.room()
+    }
+
     fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled> {
         self.truth.settle(shard, epoch)
     }

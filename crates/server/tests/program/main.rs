@@ -3,6 +3,7 @@
 mod bad_input;
 mod changing;
 mod commands;
+mod full_disk;
 mod guide;
 mod kill;
 mod program;

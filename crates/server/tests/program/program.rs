@@ -12,6 +12,8 @@ use std::{
 
 /// The largest record must fit into a segment; smaller ones are filled with zeros sooner.
 const LOG_SEGMENT: &str = "16MiB";
+/// Kept back for a full disk; nobody needs it there where the disk is not full.
+const BALLAST: &str = "8MiB";
 /// Longer than anything takes that works, on a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -103,6 +105,9 @@ impl Drop for Program {
 /// The command that serves a folder on a free port.
 pub fn serve(data: &Path, arguments: &[&str]) -> Command {
     let mut command = scrollback(&["serve", "--listen", "127.0.0.1:0", "--log-segment", LOG_SEGMENT]);
+    if !arguments.contains(&"--ballast") {
+        command.args(["--ballast", BALLAST]);
+    }
     command.arg("--data").arg(data).args(arguments);
     command
 }

@@ -35,6 +35,10 @@ impl Store for CountingStore {
         self.inner.apply(batch)
     }
 
+    fn room(&self) -> Result<()> {
+        self.inner.room()
+    }
+
     fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled> {
         self.inner.settle(shard, epoch)
     }

@@ -202,3 +202,37 @@ async fn a_window_hides_what_happened_to_what_it_hides() {
     assert_eq!(taken.messages, 2, "it takes what it sees");
     assert_eq!(texts(&rig.history("room").await), ["secret", "2"]);
 }
+
+#[tokio::test]
+async fn a_full_store_refuses_what_adds_and_nothing_else() {
+    let rig = Rig::new();
+    let (room, admin) = (channel("room"), admin());
+    let ids = [rig.publish("room", "one").await, rig.publish("room", "two").await];
+    let first = rig.channels.publish(&admin, &room, keyed("three", "key")).await.expect("published").id;
+    let reaction = rig.channels.react(&admin, &room, smile(ids[0], "ann"), true).await.expect("it stands");
+    let mut follower = rig.follow(&["room"], None).await;
+
+    rig.store.faults().set_full(true);
+    // All at once, so that what adds shares batches with what does not.
+    let (published, edited, reacted, deleted) = tokio::join!(
+        rig.channels.publish(&admin, &room, draft("four")),
+        rig.channels.edit(&admin, &room, ids[0], revision("edited")),
+        rig.channels.react(&admin, &room, smile(ids[0], "bob"), true),
+        rig.channels.delete(&admin, &room, Target::Ids(vec![ids[1]])),
+    );
+    for refused in [published.map(|published| published.id), edited, reacted] {
+        let error = refused.expect_err("it adds");
+        assert_eq!((error.kind, &error.message[..]), (ErrorKind::Unavailable, "planned: the disk is full"));
+    }
+    assert_eq!(deleted.expect("it removes").messages, 1);
+    let again = rig.channels.publish(&admin, &room, keyed("three", "key")).await.expect("it is there");
+    assert_eq!((again.id, again.repeated), (first, true));
+    rig.channels.unreact(&admin, &room, Unreact::Id(reaction)).await.expect("it removes");
+    rig.signal("room", "live").await;
+    while !next(&mut follower).await.items.iter().any(|item| carries_message(item)) {}
+    assert_eq!(texts(&rig.history("room").await), ["one", "three"]);
+
+    rig.store.faults().set_full(false);
+    rig.publish("room", "five").await;
+    assert_eq!(texts(&rig.history("room").await), ["one", "three", "five"]);
+}

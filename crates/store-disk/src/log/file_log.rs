@@ -8,7 +8,8 @@ use super::{
     superblock::{Entry, Found, Super, SuperFiles},
 };
 use crate::{
-    disk::{Disk, DiskFile, RealDisk},
+    ballast::{Ballast, Release},
+    disk::{Disk, DiskFile, RealDisk, is_storage_full},
     settings::{FileLogSettings, LISTED_SEGMENTS, RECORD_BODY_BYTES, SEGMENT_BYTES_MOST},
 };
 use model::{Error, ErrorKind, Result};
@@ -44,6 +45,7 @@ pub struct FileLog {
     pool: Pool,
     buffer: Vec<u8>,
     loss: Option<Loss>,
+    ballast: Option<Arc<Ballast>>,
 }
 
 /// `replay`, then `rewrite`, then appends until one is unknown.
@@ -116,7 +118,14 @@ impl FileLog {
             pool,
             buffer: Vec::new(),
             loss: None,
+            ballast: None,
         })
+    }
+
+    /// The same with a ballast, which is given up when a rewrite finds no room.
+    pub(crate) fn with_ballast(mut self, ballast: Arc<Ballast>) -> FileLog {
+        self.ballast = Some(ballast);
+        self
     }
 
     /// What the replay left out, if damage was accepted.
@@ -312,7 +321,14 @@ impl FileLog {
             return Err(Error::unavailable("the log would take more segments than it can list"));
         }
         fresh.write_out().map_err(|error| cannot("rewrite the log", &self.dir, error))?;
-        let segment = self.pool.take_or_create();
+        let patience = self.settings.segment_patience;
+        let mut segment = self.pool.take_or_make(patience);
+        if let Some(ballast) = &self.ballast
+            && segment.as_ref().is_err_and(is_storage_full)
+        {
+            ballast.release(Release::Most);
+            segment = self.pool.take_or_make(patience);
+        }
         let segment = segment.map_err(|error| cannot("make a segment of the log in", &self.dir, error))?;
         let entry = self.name(&segment, first_batch);
         fresh.segments.push((entry, segment));
@@ -425,7 +441,8 @@ fn check_settings(settings: &FileLogSettings) -> Result<()> {
 }
 
 fn cannot(what: &str, dir: &Path, error: io::Error) -> Error {
-    Error::unavailable(format!("cannot {what} {}: {error}", dir.display())).with_source(error)
+    let full = if is_storage_full(&error) { "the disk is full, make room on it: " } else { "" };
+    Error::unavailable(format!("{full}cannot {what} {}: {error}", dir.display())).with_source(error)
 }
 
 /// Unpredictable bits: the standard library's hasher is keyed by the system's random source.

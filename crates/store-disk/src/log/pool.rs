@@ -2,7 +2,7 @@
 //! (`store.md` §1). A file is ready only when each of its bytes was read or written as zero and then synced.
 
 use crate::{
-    disk::{Disk, DiskFile},
+    disk::{Disk, DiskFile, is_storage_full},
     settings::{CREATE_SYNC_BYTES, LISTED_SEGMENTS, RETRY_AFTER, ZERO_PIECE_BYTES},
 };
 use std::{
@@ -108,20 +108,29 @@ impl Pool {
         drop(self.wait_for_ready(patience));
     }
 
-    /// A file of zeros; made on the spot if none is ready.
-    pub fn take_or_create(&self) -> io::Result<SegmentFile> {
-        let slot = {
-            let mut state = self.shared.lock();
-            if let Some(segment) = state.ready.pop_front() {
+    /// A file of zeros, made on the spot if none is ready; from a used one first, which needs no room. Where there is no
+    /// room for a new one either, it waits for what the background is at, at most `patience`.
+    pub fn take_or_make(&self, patience: Duration) -> io::Result<SegmentFile> {
+        loop {
+            if let Some(segment) = self.take(Duration::ZERO) {
                 return Ok(segment);
             }
-            state.new_slot()
-        };
-        let created = self.shared.create(slot);
-        if created.is_err() {
-            self.shared.lock().files -= 1;
+            let Some(slot) = self.shared.lock().dirty.pop_front() else { break };
+            match self.shared.zero(slot) {
+                Ok(segment) => return Ok(segment),
+                Err(error) => tracing::warn!(%error, slot, "a used file of the log cannot be used again"),
+            }
+            self.abandon(slot);
         }
-        created
+        let slot = self.shared.lock().new_slot();
+        match self.shared.create(slot) {
+            Ok(segment) => Ok(segment),
+            Err(error) => {
+                self.abandon(slot);
+                let wait = is_storage_full(&error) && self.shared.lock().at_work;
+                wait.then(|| self.take(patience)).flatten().ok_or(error)
+            }
+        }
     }
 
     /// Takes back a file that may hold records which nobody needs.
@@ -132,8 +141,10 @@ impl Pool {
 
     /// Removes a file whose write or sync failed: it is never believed again, a new one takes its place.
     pub fn abandon(&self, slot: u32) {
-        if let Err(error) = self.shared.disk.remove(&segment_path(&self.shared.settings.dir, slot)) {
-            tracing::warn!(%error, slot, "a file of the log whose write failed could not be removed");
+        match self.shared.disk.remove(&segment_path(&self.shared.settings.dir, slot)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%error, slot, "a file of the log whose write failed could not be removed"),
         }
         self.shared.lock().files -= 1;
         self.shared.changed.notify_all();
@@ -227,9 +238,10 @@ impl Shared {
 
     fn perform(&self, task: &Task) -> io::Result<()> {
         match *task {
-            Task::Zero(slot) => match self.recycle(slot) {
-                Ok(Some(segment)) => self.offer(segment),
-                Ok(None) => {}
+            Task::Zero(slot) => match self.zero(slot) {
+                Ok(segment) => self.offer(segment),
+                // Given up in the middle: it stays as it is.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
                 Err(error) => return self.discard(slot, Some(error)),
             },
             Task::Remove(slot) => return self.discard(slot, None),
@@ -254,18 +266,16 @@ impl Shared {
         error.map_or(removed, Err)
     }
 
-    /// Overwrites a used file with zeros, piece by piece, each synced so that appends never wait behind many; `None` if
-    /// the pool ends meanwhile. Pieces that are zeros already are only read.
-    fn recycle(&self, slot: u32) -> io::Result<Option<SegmentFile>> {
+    /// Overwrites a used file with zeros, piece by piece, each synced so that appends never wait behind many. Pieces that
+    /// are zeros already are only read.
+    fn zero(&self, slot: u32) -> io::Result<SegmentFile> {
         let file = self.disk.open(&segment_path(&self.settings.dir, slot))?;
         if file.len()? != self.settings.segment_bytes {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the file has another length than segments have"));
         }
         let (zeros, mut piece) = (vec![0; ZERO_PIECE_BYTES], vec![0; ZERO_PIECE_BYTES]);
         for (offset, bytes) in self.pieces() {
-            if self.lock().stopping {
-                return Ok(None);
-            }
+            self.go_on()?;
             file.read_exact_at(&mut piece[..bytes], offset)?;
             if piece[..bytes] != zeros[..bytes] {
                 file.write_all_at(&zeros[..bytes], offset)?;
@@ -273,17 +283,19 @@ impl Shared {
             }
         }
         file.sync_data()?;
-        Ok(Some(SegmentFile { slot, file }))
+        Ok(SegmentFile { slot, file })
     }
 
     /// Makes a file and fills it with zeros: a length alone would let space run out inside, and syncs write metadata.
     fn create(&self, slot: u32) -> io::Result<SegmentFile> {
+        // Tried all the same, it would take the last room from others for nothing.
+        if self.disk.free_bytes(&self.settings.dir)? < self.settings.segment_bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let file = self.disk.create(&segment_path(&self.settings.dir, slot))?;
         let zeros = vec![0; ZERO_PIECE_BYTES];
         for (offset, bytes) in self.pieces() {
-            if self.lock().stopping {
-                return Err(io::Error::new(io::ErrorKind::Interrupted, "the log is closing"));
-            }
+            self.go_on()?;
             file.write_all_at(&zeros[..bytes], offset)?;
             if offset % CREATE_SYNC_BYTES == 0 {
                 file.sync_data()?;
@@ -292,6 +304,14 @@ impl Shared {
         file.sync_data()?;
         self.disk.sync_dir(&self.settings.dir)?;
         Ok(SegmentFile { slot, file })
+    }
+
+    /// A file that is being filled when the pool ends is given up.
+    fn go_on(&self) -> io::Result<()> {
+        match self.lock().stopping {
+            true => Err(io::Error::new(io::ErrorKind::Interrupted, "the log is closing")),
+            false => Ok(()),
+        }
     }
 
     fn pieces(&self) -> impl Iterator<Item = (u64, usize)> + use<> {

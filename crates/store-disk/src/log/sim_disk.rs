@@ -28,6 +28,8 @@ struct State {
     fail_write: Option<Countdown>,
     fail_sync: Option<Countdown>,
     unreadable: Vec<PathBuf>,
+    /// Bytes by which files may still grow, if that is bounded.
+    room: Option<u64>,
 }
 
 #[derive(Clone, Default)]
@@ -120,6 +122,11 @@ impl SimDisk {
         self.lock().unreadable.push(path.to_owned());
     }
 
+    /// From now on files can grow by so many bytes in all.
+    pub fn set_room(&self, bytes: u64) {
+        self.lock().room = Some(bytes);
+    }
+
     pub fn names(&self) -> Vec<PathBuf> {
         self.lock().names.keys().cloned().collect()
     }
@@ -175,6 +182,10 @@ impl Disk for SimDisk {
         state.durable_names.extend(here.into_iter().filter(|(path, _)| path.parent() == Some(dir)));
         Ok(())
     }
+
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(self.lock().room.unwrap_or(u64::MAX))
+    }
 }
 
 struct SimFile {
@@ -203,6 +214,10 @@ impl DiskFile for SimFile {
         let mut state = self.disk.lock();
         let fails = strikes(&mut state.fail_write);
         let written = if fails { &bytes[..bytes.len() / 2 / SECTOR * SECTOR] } else { bytes };
+        let grows = (offset + written.len() as u64).saturating_sub(state.files[&self.number].cached.len() as u64);
+        if let Some(room) = &mut state.room {
+            *room = room.checked_sub(grows).ok_or(io::ErrorKind::StorageFull)?;
+        }
         let content = state.files.get_mut(&self.number).expect("the file has content");
         put(&mut content.cached, offset as usize, written);
         for (index, sector) in written.chunks(SECTOR).enumerate() {

@@ -1,6 +1,6 @@
 //! One opening of the engine and the handles of its keyspaces.
 
-use crate::settings::EngineSettings;
+use crate::{disk, settings::EngineSettings};
 use bytes::Bytes;
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
@@ -28,6 +28,8 @@ pub(super) type SpaceMap = Arc<BTreeMap<Space, Keyspace>>;
 /// An open engine.
 pub(super) struct Engine {
     db: Database,
+    /// Whether it merges in the background.
+    merges: bool,
     spaces: Mutex<SpaceMap>,
     /// Held exclusively while an ingestion becomes visible: it draws its sequence number before it is registered, so
     /// a snapshot made in between would change under its reader.
@@ -35,26 +37,32 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Opens the engine in `dir`. A journal that cannot be read is moved to `quarantine`: it holds no row.
-    pub fn open(dir: &Path, quarantine: &Path, settings: &EngineSettings) -> Result<Engine> {
+    /// Opens the engine in `dir`; files that failed writes left there go. Without merging it reads and writes as ever, and
+    /// its runs add up. A journal that cannot be read is moved to `quarantine`: it holds no row.
+    pub fn open(dir: &Path, quarantine: &Path, settings: &EngineSettings, merges: bool) -> Result<Engine> {
         let cannot = |error| cannot_open(dir, error);
         if lacks_journal(dir).map_err(|error| cannot(error.into()))? {
             make_journal(dir, settings).map_err(cannot)?;
         }
-        let db = match open_database(dir, settings, false) {
+        let db = match open_database(dir, settings, !merges) {
             Err(error) if is_of_journal(&error) => {
                 set_journals_aside(dir, quarantine).map_err(|error| cannot(error.into()))?;
                 tracing::warn!(%error, to = %quarantine.display(), "the engine's journal was unreadable and is set aside");
                 make_journal(dir, settings).map_err(cannot)?;
-                open_database(dir, settings, false).map_err(cannot)?
+                open_database(dir, settings, !merges).map_err(cannot)?
             }
             opened => opened.map_err(cannot)?,
         };
         let spaces = open_spaces(&db)?;
-        Ok(Engine { db, spaces: Mutex::new(Arc::new(spaces)), publishing: RwLock::new(()) })
+        Ok(Engine { db, merges, spaces: Mutex::new(Arc::new(spaces)), publishing: RwLock::new(()) })
     }
 
-    /// Whether the engine gave up after an error and must be opened again.
+    /// Whether it was opened to merge.
+    pub fn merges(&self) -> bool {
+        self.merges
+    }
+
+    /// Whether merging ended with an error. What is there can be read, and rows be written.
     pub fn is_poisoned(&self) -> bool {
         matches!(self.db.persist(PersistMode::Buffer), Err(fjall::Error::Poisoned))
     }
@@ -113,6 +121,7 @@ impl Engine {
         TableStatus {
             bytes: spaces.values().map(Keyspace::disk_space).sum(),
             runs_max: spaces.values().map(Keyspace::l0_table_count).max().unwrap_or(0),
+            merges: self.merges && !self.is_poisoned(),
         }
     }
 
@@ -226,19 +235,23 @@ fn is_of_journal(error: &fjall::Error) -> bool {
     matches!(error, JournalRecovery(_) | InvalidTrailer | InvalidTag(_) | Decompress(_))
 }
 
-/// Whether the error says that there is no space: nothing was put in doubt by it.
+/// Whether the error says that there is no room.
 pub(super) fn is_storage_full(error: &fjall::Error) -> bool {
-    let io = match error {
-        fjall::Error::Io(io) | fjall::Error::Storage(lsm_tree::Error::Io(io)) => io,
-        _ => return false,
-    };
-    matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(lsm_tree::Error::Io(error)) => disk::is_storage_full(error),
+        _ => false,
+    }
 }
 
 pub(super) fn engine_failed(error: fjall::Error) -> Error {
-    Error::unavailable("the tables cannot be read or written now").with_source(error)
+    let text = match is_storage_full(&error) {
+        true => "the disk is full: the tables cannot be written now",
+        false => "the tables cannot be read or written now",
+    };
+    Error::unavailable(text).with_source(error)
 }
 
 fn cannot_open(dir: &Path, error: fjall::Error) -> Error {
-    Error::unavailable(format!("cannot open the tables in {}: {error}", dir.display())).with_source(error)
+    let full = if is_storage_full(&error) { "the disk is full, make room on it: " } else { "" };
+    Error::unavailable(format!("{full}cannot open the tables in {}: {error}", dir.display())).with_source(error)
 }

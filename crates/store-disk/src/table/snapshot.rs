@@ -85,6 +85,10 @@ impl Snapshot for EngineSnapshot {
         Ok(value.map(Bytes::from))
     }
 
+    fn is_gone(&self) -> bool {
+        self.pin.strong_count() == 0
+    }
+
     fn range<'a>(&'a self, space: Space, keys: Range<Bytes>, reverse: bool) -> Rows<'a> {
         let pin = match self.pin() {
             Ok(pin) => pin,
