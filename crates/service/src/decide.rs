@@ -88,7 +88,7 @@ impl Sequencer {
 
     /// What makes the store larger is refused one by one: what comes with it in the batch goes on.
     fn has_room(&self) -> Result<()> {
-        self.making.room.as_ref().map(|()| ()).map_err(Error::again)
+        self.making.room.as_ref().map_err(Error::again).copied()
     }
 
     /// How far the order's channel goes.

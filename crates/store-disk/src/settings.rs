@@ -51,8 +51,8 @@ impl Default for EngineSettings {
 pub(crate) const BALLAST_BYTES: u64 = 256 << 20;
 /// The part of them that only the small writes may use which end a flush or a start.
 pub(crate) const BALLAST_LAST_BYTES: u64 = 4 << 20;
-/// Bytes of them that are laid at once; a flush waits no longer than for this.
-pub(crate) const BALLAST_PIECE_BYTES: u64 = 16 << 20;
+/// Bytes of them that are written and synced at once, so that appends and flushes do not wait behind all of it.
+pub(crate) const BALLAST_PIECE_BYTES: u64 = 4 << 20;
 /// The pause before merging that gave up is tried again: the first one, and the longest.
 pub(crate) const MERGE_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) const MERGE_PAUSE_MOST: Duration = Duration::from_secs(64);

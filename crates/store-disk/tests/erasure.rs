@@ -22,7 +22,7 @@ impl Folder {
     fn new() -> Folder {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let log = FileLogSettings { segment_bytes: 1 << 20, segments: 3, reserve: 1, ..FileLogSettings::default() };
-        let disk = DiskSettings { log, ..DiskSettings::default() };
+        let disk = DiskSettings { log, ballast_bytes: 0, ..DiskSettings::default() };
         let (log, table, lock) = open(dir.path(), &disk).expect("the folder opens");
         let store = KeptStore::open(Box::new(log), Arc::new(table), Settings::default()).expect("the store opens");
         let builder = BatchBuilder::new();

@@ -7,7 +7,7 @@ use testkit::log_suite::record;
 
 fn settings() -> DiskSettings {
     let log = FileLogSettings { segment_bytes: 64 << 10, segments: 3, reserve: 2, ..FileLogSettings::default() };
-    DiskSettings { log, ..DiskSettings::default() }
+    DiskSettings { log, ballast_bytes: 0, ..DiskSettings::default() }
 }
 
 fn fill(dir: &Path) {

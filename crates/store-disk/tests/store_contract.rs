@@ -18,7 +18,7 @@ struct OnDisk {
 impl OnDisk {
     fn in_folder(dir: TempDir) -> OnDisk {
         let log = FileLogSettings { segment_bytes: 8 << 20, segments: 3, reserve: 1, ..FileLogSettings::default() };
-        let disk = DiskSettings { log, ..DiskSettings::default() };
+        let disk = DiskSettings { log, ballast_bytes: 0, ..DiskSettings::default() };
         let (log, table, lock) = open(dir.path(), &disk).expect("the folder opens");
         let settings = Settings { tail_bytes: 32 << 10, tail_log_bytes: 8 << 20, ..Settings::default() };
         let store = KeptStore::open(Box::new(log), Arc::new(table), settings).expect("the store opens");

@@ -229,7 +229,7 @@ async fn a_full_store_refuses_what_adds_and_nothing_else() {
     assert_eq!((again.id, again.repeated), (first, true));
     rig.channels.unreact(&admin, &room, Unreact::Id(reaction)).await.expect("it removes");
     rig.signal("room", "live").await;
-    while !next(&mut follower).await.items.iter().any(|item| carries_message(item)) {}
+    while !next(&mut follower).await.items.iter().any(carries_message) {}
     assert_eq!(texts(&rig.history("room").await), ["one", "three"]);
 
     rig.store.faults().set_full(false);

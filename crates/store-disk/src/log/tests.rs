@@ -12,6 +12,8 @@ use proptest::prelude::*;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 use store::device::{AppendError, Log, LogRecord};
 use testkit::log_suite::record;
@@ -263,6 +265,27 @@ fn a_rewrite_that_fails_anywhere_leaves_the_old_log_valid_and_may_be_tried_again
             log.append(&record(3, 10)).expect("the append succeeds");
             assert_eq!(found(&disk.cut_power(|| false)).expect("no damage").len(), 3, "{kind} {nth}");
         }
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_no_log_from_being_rewritten() {
+    let records = [record(1, 3000), record(2, 3000)];
+    let disk = SimDisk::new();
+    let (mut log, _) = start(&disk);
+    records.iter().for_each(|record| log.append(record).expect("the append succeeds"));
+    let files = || disk.names().iter().filter(|path| path.to_string_lossy().contains("segment")).count();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while files() < settings().segments + settings().reserve {
+        assert!(Instant::now() < patience, "the files are made");
+        thread::yield_now();
+    }
+    drop(log);
+    disk.set_room(0);
+    // More often than there are files: used ones are used again.
+    for _ in 0..20 {
+        let (_, found) = start(&disk);
+        assert_eq!(found, records);
     }
 }
 
