@@ -15,9 +15,7 @@ export const KEYS = { publishKey: 'pub-c-test', subscribeKey: 'sub-c-test', secr
 export const GUARDED_KEYS = { publishKey: 'pub-c-guarded', subscribeKey: 'sub-c-guarded', secretKey: 'sec-c-guarded' };
 export const NATIVE_KEY = 'native-test';
 
-const CONFIG = `
-listen = "127.0.0.1:0"
-
+const APPS = `
 [[app]]
 name = "test"
 share_open = true
@@ -44,10 +42,11 @@ delete_from_history = true
 `;
 
 export class Program {
-  static async start() {
+  /** `limits` are lines of the section `[limits]`. */
+  static async start(limits = '') {
     const program = new Program();
     program.folder = await mkdtemp(path.join(tmpdir(), 'scrollback-js-'));
-    await writeFile(path.join(program.folder, 'config.toml'), CONFIG);
+    await writeFile(path.join(program.folder, 'config.toml'), `[limits]\n${limits}\n${APPS}`);
     await program.run('127.0.0.1:0');
     return program;
   }

@@ -45,9 +45,14 @@ ROWS = [
     ({"count": 9, "end": 1}, [1, 2, 3, 4]),
     ({"count": 2, "end": 3, "reverse": True}, [0, 1]),
     ({"count": 2, "start": 4, "end": 1}, [2, 3]),
+    ({"count": 2, "start": 4, "end": 1, "reverse": True}, [2, 3]),
+    ({"count": 9, "start": 4}, [0, 1, 2, 3]),
+    ({"count": 9, "start": 2, "reverse": True}, [3, 4]),
+    ({"count": 9, "end": 2, "reverse": True}, [0, 1, 2]),
     ({"count": 2, "start": 0, "end": 3}, [1, 2]),
     ({"count": 2, "start": 0, "end": 3, "reverse": True}, [1, 2]),
     ({"count": 9, "start": 2, "end": 2}, []),
+    ({"count": 9, "start": 2, "end": 2, "reverse": True}, []),
 ]
 
 

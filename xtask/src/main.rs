@@ -1,8 +1,9 @@
 //! Everything that a person or CI runs on the workspace, in one place: `cargo xtask test | ci | tidy | interop |
-//! bench`.
+//! soak | fuzz | bench`.
 //!
 //! What a step checks stands in its own module; the order of the steps, and what makes a run fail, stands here.
 
+mod fuzz;
 mod interop;
 mod steps;
 mod tidy;
@@ -34,6 +35,20 @@ enum Task {
     Tidy,
     /// Only the vendors' own clients, against the program (needs Node and Python).
     Interop,
+    /// Only the subscriber loop across a `kill -9`, for longer than among the tests.
+    Soak {
+        /// How long it publishes.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
+    /// The fuzz targets of `fuzz/`, each for a bounded time (needs a C++ compiler).
+    Fuzz {
+        /// How long each of them runs.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Which of them; all if none is named.
+        targets: Vec<String>,
+    },
     /// The measurements of docs/performance.md, on release builds, in one run.
     Bench {
         /// Handed on, for example `--messages 100000`; see `cargo xtask bench -- --help`.
@@ -65,6 +80,8 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Tidy => tidy_step(&mut steps, &root)?,
         Task::Interop => interop::run(&mut steps, &root)?,
+        Task::Soak { seconds } => soak(&mut steps, &root, seconds)?,
+        Task::Fuzz { seconds, targets } => return fuzz::run(&root, seconds, &targets),
         Task::Bench { arguments } => return bench(&root, &arguments),
     }
     steps.finish()
@@ -78,6 +95,17 @@ fn test(steps: &mut Steps, root: &Path) -> Result<()> {
 
 fn tidy_step(steps: &mut Steps, root: &Path) -> Result<()> {
     steps.check("tidy", || tidy::check(root))
+}
+
+/// How long the soak publishes, for the test that it is.
+const SOAK_VARIABLE: &str = "SCROLLBACK_SOAK_SECONDS";
+
+fn soak(steps: &mut Steps, root: &Path, seconds: u32) -> Result<()> {
+    let test = "pubnub::every_acknowledged_message_is_heard_once_and_in_order";
+    let mut command =
+        cargo(root, &["test", "--locked", "-p", "server", "--test", "program", test, "--", "--nocapture"]);
+    command.env(SOAK_VARIABLE, seconds.to_string());
+    steps.tests("soak", command)
 }
 
 fn bench(root: &Path, arguments: &[String]) -> Result<()> {

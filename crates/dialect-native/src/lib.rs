@@ -15,6 +15,8 @@ mod convert;
 mod erasures;
 mod error;
 mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grants;
 mod groups;
 mod history;

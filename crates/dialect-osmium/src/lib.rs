@@ -9,6 +9,8 @@ mod error;
 mod extras;
 mod follow;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod ids;
 pub mod limits;

@@ -25,8 +25,6 @@ pub struct Dialect {
     pub clock: Arc<dyn Clock>,
     /// The keysets, by subscribe key.
     pub tenants: foldhash::HashMap<String, Tenant>,
-    /// The bounds.
-    pub settings: Settings,
 }
 
 /// A keyset with what belongs to it.
@@ -64,6 +62,11 @@ impl Tenant {
         let open = Access::new([rule]).within(keyset.scopes.iter().cloned());
         Tenant { gate: Gate::new(&keyset), open: Arc::new(open), keyset, grants: OnceCell::new() }
     }
+
+    /// Its keys, and what may be done through them.
+    pub fn keyset(&self) -> &Keyset {
+        &self.keyset
+    }
 }
 
 impl Dialect {
@@ -76,9 +79,18 @@ impl Dialect {
         self.clock.now_ticks() / TICKS_PER_SECOND
     }
 
-    /// Finds the keyset of a call, says who calls and what it may do.
-    pub async fn call<'a>(&'a self, endpoint: &Endpoint, signed: Signed<'a>) -> Result<Call<'a>, Refusal> {
-        let tenant = self.tenants.get(endpoint.key().unwrap_or_default()).ok_or(Refusal::SubscribeKey)?;
+    /// The keyset that a call names.
+    pub fn tenant(&self, endpoint: &Endpoint) -> Result<&Tenant, Refusal> {
+        self.tenants.get(endpoint.key().unwrap_or_default()).ok_or(Refusal::SubscribeKey)
+    }
+
+    /// Says who calls a keyset and what it may do.
+    pub async fn call<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        endpoint: &Endpoint,
+        signed: Signed<'a>,
+    ) -> Result<Call<'a>, Refusal> {
         let keyset = &tenant.keyset;
         let load = || async { Grants::load(&self.channels, &keyset.app).await.map(Arc::new) };
         let grants = tenant.grants.get_or_try_init(load).await?;
@@ -91,7 +103,7 @@ impl Dialect {
         let user = convert::user(signed.query.get("uuid"), standing.is_proof_of_user(keyset))?;
         Ok(Call {
             channels: &self.channels,
-            settings: &self.settings,
+            settings: &keyset.settings,
             keyset,
             grants,
             query: signed.query,

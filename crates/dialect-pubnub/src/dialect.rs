@@ -1,7 +1,7 @@
 //! The door: every request of the dialect comes in here, is read, done and answered.
 
 use crate::{
-    Keyset, Settings, access, actions,
+    Keyset, access, actions,
     call::{Call, Dialect, Tenant},
     error::Refusal,
     groups, history, limits, presence, publish,
@@ -43,7 +43,7 @@ const PATHS: [&str; 14] = [
 ];
 
 /// The routes of the dialect. Two keysets with one subscribe key are refused.
-pub fn router(channels: Channels, clock: Arc<dyn Clock>, keysets: Vec<Keyset>, settings: Settings) -> Result<Router> {
+pub fn router(channels: Channels, clock: Arc<dyn Clock>, keysets: Vec<Keyset>) -> Result<Router> {
     let mut tenants = foldhash::HashMap::default();
     for keyset in keysets {
         let key = keyset.subscribe_key.clone();
@@ -51,7 +51,7 @@ pub fn router(channels: Channels, clock: Arc<dyn Clock>, keysets: Vec<Keyset>, s
             return Err(Error::invalid(format!("two apps have the subscribe key {key:?}")));
         }
     }
-    let dialect = Arc::new(Dialect { channels, clock, tenants, settings });
+    let dialect = Arc::new(Dialect { channels, clock, tenants });
     let routes = PATHS.into_iter().fold(Router::new(), |routes, path| routes.route(path, any(answer)));
     Ok(routes.with_state(dialect))
 }
@@ -103,9 +103,10 @@ async fn perform(
     if let Endpoint::Time { .. } = endpoint {
         return Ok(Reply::ok(callback.wrap(time(dialect.now()))).into_response());
     }
-    let body = read_body(dialect, &endpoint, &head.method, body).await?;
+    let tenant = dialect.tenant(&endpoint)?;
+    let body = read_body(tenant.keyset(), &endpoint, &head.method, body).await?;
     let signed = Signed { method: &head.method, path: head.uri.path(), query, body: &body };
-    let call = dialect.call(&endpoint, signed).await?;
+    let call = dialect.call(tenant, &endpoint, signed).await?;
     if let Endpoint::Subscribe { channels, .. } = &endpoint {
         return subscribe::subscribe(&call, channels, callback).await;
     }
@@ -145,7 +146,7 @@ async fn write(call: &Call<'_>, endpoint: Endpoint, body: Bytes) -> std::result:
 
 /// The body, decompressed; calls by GET and DELETE have none.
 async fn read_body(
-    dialect: &Dialect,
+    keyset: &Keyset,
     endpoint: &Endpoint,
     method: &Method,
     body: Body,
@@ -157,7 +158,7 @@ async fn read_body(
         Endpoint::Publish(publish) => publish::most_bytes(publish.what),
         _ => limits::BODY_BYTES,
     };
-    let bounds = Bounds { bytes: most, time: dialect.settings.body_time };
+    let bounds = Bounds { bytes: most, time: keyset.body_time };
     let body = edge::body::read(body, bounds).await.map_err(|error| match error {
         BodyError::TooLarge => Refusal::BodyTooLarge,
         BodyError::TimedOut | BodyError::Broken(_) => Refusal::Argument("body"),

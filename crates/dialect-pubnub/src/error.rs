@@ -1,7 +1,10 @@
 //! Refusals in the vendor's shapes: every body is one that the vendor's clients know (`protocols/pubnub.md` §4.3, §7.3,
 //! §8, §9, §11). Statuses are never below 400, because clients take anything else for a success.
 
+mod fault;
 mod shapes;
+
+pub use fault::{ActionFault, Denied, GrantFault, Proof};
 
 use crate::wire::{Callback, ContentType, Reply};
 use http::StatusCode;
@@ -55,64 +58,6 @@ pub enum Refusal {
     ReservedCharacter,
     /// A channel group would hold more than it can.
     GroupFull,
-}
-
-/// What of a call is not permitted.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Denied {
-    /// Channels, as named in the call.
-    pub channels: Vec<String>,
-    /// Channel groups, without their colon.
-    pub groups: Vec<String>,
-}
-
-/// What is wrong with a signature or a token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Proof {
-    /// Too far from the server's time, or no time.
-    Timestamp,
-    /// Does not match the request.
-    Signature,
-    /// No signature where one is needed.
-    Missing,
-    /// Not a token of this server and keyset.
-    InvalidToken,
-    /// Its time is over.
-    ExpiredToken,
-    /// It was revoked.
-    RevokedToken,
-    /// Granted to another user.
-    OtherUser,
-}
-
-/// What is wrong with a grant or a revocation.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GrantFault {
-    /// `grant` or `revoke`.
-    pub source: &'static str,
-    /// In short.
-    pub message: &'static str,
-    /// In long.
-    pub detail: Cow<'static, str>,
-    /// The field.
-    pub location: &'static str,
-    /// `body` or `path`.
-    pub location_type: &'static str,
-}
-
-/// What is wrong with a message action.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ActionFault {
-    /// This user already did exactly this.
-    AlreadyAdded,
-    /// A field of the body is missing or no string.
-    Field(&'static str),
-    /// The body is not JSON.
-    Body,
-    /// Somebody else's.
-    WrongUser,
-    /// There is none.
-    NotFound,
 }
 
 /// The vendor's service that a call belongs to: each has its own shape of error.
@@ -248,31 +193,6 @@ impl Refusal {
     }
 }
 
-impl Proof {
-    fn message(self) -> &'static str {
-        match self {
-            Proof::Timestamp => "Invalid Timestamp",
-            Proof::Signature => "Invalid Signature",
-            Proof::Missing => "Forbidden",
-            Proof::InvalidToken => "Invalid token",
-            Proof::ExpiredToken => "Token is expired",
-            Proof::RevokedToken => "Token is revoked",
-            Proof::OtherUser => "Token is not authorized for this user",
-        }
-    }
-}
-
-impl ActionFault {
-    fn message(self) -> &'static str {
-        match self {
-            ActionFault::AlreadyAdded => "Action Already Added",
-            ActionFault::Field(_) | ActionFault::Body => "Request payload contained invalid input.",
-            ActionFault::WrongUser => "Not deleting message action: wrong uuid specified",
-            ActionFault::NotFound => "No matching message actions to delete",
-        }
-    }
-}
-
 /// What each kind of failure of the work is to a PubNub client.
 fn work_status(kind: ErrorKind) -> StatusCode {
     match kind {
@@ -288,121 +208,4 @@ fn work_status(kind: ErrorKind) -> StatusCode {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(refusal: Refusal, service: Service, status: u16, body: &str) {
-        let reply = refusal.reply(service, &Callback::NONE, 17);
-        assert_eq!(reply.status.as_u16(), status);
-        assert_eq!(std::str::from_utf8(&reply.body).unwrap(), body);
-        serde_json::from_slice::<serde::de::IgnoredAny>(&reply.body).unwrap();
-    }
-
-    #[test]
-    fn every_service_has_its_own_shape() {
-        let argument = || Refusal::Argument("start");
-        check(argument(), Service::Publish, 400, r#"[0,"Invalid Arguments: start","17"]"#);
-        check(
-            argument(),
-            Service::History,
-            400,
-            r#"{"status":400,"error":true,"error_message":"Invalid Arguments: start","channels":{}}"#,
-        );
-        check(
-            argument(),
-            Service::Actions,
-            400,
-            r#"{"status":400,"error":{"source":"actions","message":"Invalid Arguments: start"}}"#,
-        );
-        check(
-            Refusal::ReservedCharacter,
-            Service::Groups,
-            400,
-            r#"{"message":"Reserved character in input parameters.","error":true,"service":"channel-registry","status":400}"#,
-        );
-    }
-
-    #[test]
-    fn keys_are_refused_as_the_vendor_does() {
-        check(Refusal::PublishKey, Service::Publish, 400, r#"[0,"Invalid Key","17"]"#);
-        let unknown = r#"{"message":"Invalid Subscribe Key","error":true,"service":"Access Manager","status":400}"#;
-        check(Refusal::SubscribeKey, Service::Publish, 400, unknown);
-        check(Refusal::SubscribeKey, Service::History, 400, unknown);
-        check(
-            Refusal::SubscribeKey,
-            Service::Actions,
-            400,
-            r#"{"status":400,"error":{"source":"actions","message":"Invalid Subkey"}}"#,
-        );
-    }
-
-    #[test]
-    fn sizes_are_refused_as_the_vendor_does() {
-        check(Refusal::BodyTooLarge, Service::Publish, 413, r#"[0,"Request Entity Too Large"]"#);
-        check(Refusal::SignalTooLarge, Service::Publish, 400, r#"[0,"Signal size too large","17"]"#);
-        check(
-            Refusal::LineTooLong,
-            Service::Publish,
-            414,
-            r#"{"message":"Request URI Too Long","error":true,"service":"Balancer","status":414}"#,
-        );
-    }
-
-    #[test]
-    fn what_is_denied_is_named() {
-        let denied = Denied { channels: vec!["ch1".into()], groups: vec![] };
-        check(
-            Refusal::Forbidden(denied),
-            Service::History,
-            403,
-            r#"{"message":"Forbidden","payload":{"channels":["ch1"]},"error":true,"service":"Access Manager","status":403}"#,
-        );
-        let denied = Denied { channels: vec![], groups: vec!["g1".into(), "ns:g".into()] };
-        check(
-            Refusal::Forbidden(denied),
-            Service::Subscribe,
-            403,
-            r#"{"message":"Forbidden","payload":{"channel-groups":[":g1","ns:g"]},"error":true,"service":"Access Manager","status":403}"#,
-        );
-    }
-
-    #[test]
-    fn faults_of_grants_and_actions_say_where() {
-        let fault = GrantFault {
-            source: "grant",
-            message: "Invalid ttl",
-            detail: "Range should be 1 to 43200 minute(s).".into(),
-            location: "ttl",
-            location_type: "body",
-        };
-        check(
-            Refusal::Grant(fault),
-            Service::Access,
-            400,
-            r#"{"error":{"message":"Invalid ttl","source":"grant","details":[{"message":"Range should be 1 to 43200 minute(s).","location":"ttl","locationType":"body"}]},"service":"Access Manager","status":400}"#,
-        );
-        check(
-            Refusal::Action(ActionFault::Field("value")),
-            Service::Actions,
-            400,
-            r#"{"status":400,"error":{"source":"actions","message":"Request payload contained invalid input.","details":[{"message":"Missing field","location":"value","locationType":"body"}]}}"#,
-        );
-        check(
-            Refusal::Action(ActionFault::AlreadyAdded),
-            Service::Actions,
-            409,
-            r#"{"status":409,"error":{"source":"actions","message":"Action Already Added"}}"#,
-        );
-    }
-
-    #[test]
-    fn overload_says_when_to_come_back() {
-        for kind in [ErrorKind::TooMany, ErrorKind::Unavailable] {
-            for service in [Service::Publish, Service::Subscribe, Service::History] {
-                let reply = Refusal::Work(model::Error::new(kind, "busy")).reply(service, &Callback::NONE, 1);
-                assert!(reply.status.as_u16() >= 429);
-                assert_eq!(reply.retry_after, Some(1));
-            }
-        }
-    }
-}
+mod tests;

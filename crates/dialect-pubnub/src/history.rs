@@ -1,5 +1,10 @@
 //! History of both versions, counts and deletion (`protocols/pubnub.md` §6 and §7).
 
+mod acted;
+mod asked;
+mod list;
+mod more;
+mod read;
 mod render;
 
 use crate::{
@@ -7,27 +12,25 @@ use crate::{
     call::Call,
     convert,
     error::Refusal,
-    limits,
-    selection::{self, Bounds},
-    wire::{encode_key, json, names, timetoken},
+    limits, selection,
+    wire::{json, names, timetoken},
 };
+use asked::Asked;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use model::{Channel, Id, Message, Order, ReactionEntry, Span, Target};
+use model::{Channel, Message, Order, Target};
+use more::More;
+use read::read;
 use render::Fields;
-use service::{Caller, History, Query, Reach};
-use std::sync::Arc;
 
 /// §6: one channel, always in ascending order.
 pub async fn history(call: &Call<'_>, channel: &str) -> Result<Vec<u8>, Refusal> {
-    let most = call.settings.history_messages;
-    let limit = limit(call, "count", most, most)?;
-    let (span, order) = selection::history(bounds(call)?, call.query.flag("reverse", false));
-    let fields = render::ListFields::of(call.query);
+    let asked = Asked::list(call)?;
+    let fields = list::ListFields::of(call.query);
     let channel = call.channel(convert::channel(channel)?);
     let caller = call.caller(Need::Read, &[&channel.name])?;
-    let read = read(call, &caller, &channel, span, order, limit).await?;
-    Ok(render::list(read.messages().map(|message| &**message), &fields))
+    let read = read(call, &caller, &channel, &asked).await?;
+    Ok(list::list(read.messages().map(|message| &**message), &fields))
 }
 
 /// §7.1: the messages of up to 500 channels; channels without any are left out.
@@ -35,16 +38,15 @@ pub async fn fetch(call: &Call<'_>, list: &str) -> Result<Bytes, Refusal> {
     let names = names(list, limits::FETCH_CHANNELS)?;
     let channels = channels(call, &names)?;
     let several = channels.len() > 1;
-    let most = if several { call.settings.fetch_messages } else { call.settings.history_messages };
-    let limit = limit(call, "max", most, most)?;
-    let (span, order) = selection::history(bounds(call)?, call.query.flag("reverse", false));
+    let asked = Asked::fetch(call, !several)?;
     let caller = call.caller(Need::Read, &channels.iter().map(|channel| &channel.name).collect::<Vec<_>>())?;
     let fields = Fields::of(call.query);
 
     // Futures in a list first: a closure that makes them inside the stream would tie it to one lifetime.
-    let reads: Vec<_> = channels.iter().map(|channel| read(call, &caller, channel, span, order, limit)).collect();
+    let reads: Vec<_> = channels.iter().map(|channel| read(call, &caller, channel, &asked)).collect();
     let mut reads = stream::iter(reads).buffered(call.settings.concurrent_reads);
     let mut out = render::Fetch::default();
+    let mut unfinished = Vec::new();
     for name in &names {
         let Some(read) = reads.try_next().await? else { break };
         if several && (read.cut || out.len() > call.settings.answer_bytes) {
@@ -52,11 +54,12 @@ pub async fn fetch(call: &Call<'_>, list: &str) -> Result<Bytes, Refusal> {
         }
         match &read.pages[..] {
             // The usual case: one page of one channel is a whole answer.
-            [page] if !several => return Ok(render::page(page, name, fields)),
+            [page] if !several && !asked.own => return Ok(render::page(page, name, fields)),
             pages => out.channel(name, pages, fields),
         }
+        unfinished.extend(read.next.map(|token| More { name, token }));
     }
-    Ok(out.finish())
+    Ok(if asked.own { out.finish_with(asked.cursor, &unfinished, fields) } else { out.finish() })
 }
 
 /// §7.2: the messages of one channel with all their actions.
@@ -64,13 +67,11 @@ pub async fn fetch_with_actions(call: &Call<'_>, list: &str) -> Result<Vec<u8>, 
     let names = names(list, limits::FETCH_CHANNELS)?;
     let [name] = names[..] else { return Err(Refusal::Argument("channel")) };
     let channel = call.channel(convert::channel(name)?);
-    let most = call.settings.fetch_messages;
-    let limit = limit(call, "max", most, most)?;
-    let (span, order) = selection::history(bounds(call)?, call.query.flag("reverse", false));
+    let asked = Asked::fetch(call, false)?;
     let caller = call.caller(Need::Read, &[&channel.name])?;
-    let read = read(call, &caller, &channel, span, order, limit).await?;
+    let read = read(call, &caller, &channel, &asked).await?;
     let messages: Vec<&Message> = read.messages().map(|message| &**message).collect();
-    let acted = acted(call, &caller, &channel, &messages, order).await?;
+    let acted = acted::acted(call, &caller, &channel, &messages, asked.order).await?;
 
     let mut out = render::FETCH_HEAD.to_vec();
     if !acted.is_empty() {
@@ -79,71 +80,18 @@ pub async fn fetch_with_actions(call: &Call<'_>, list: &str) -> Result<Vec<u8>, 
         render::with_actions(&mut out, &acted, fields);
     }
     out.push(b'}');
-    if acted.len() < messages.len() {
-        write_more(&mut out, call, name, &acted, order, limit);
+    let last = if asked.order == Order::Ascending { acted.last() } else { acted.first() };
+    // A vendor's call is told of more only if its actions were too many for one answer.
+    let next = match last {
+        Some((message, _)) if acted.len() < messages.len() => Some(message.id.timetoken()),
+        _ => read.next.filter(|_| asked.own),
+    };
+    if let Some(token) = next {
+        let path = format!("/v3/history-with-actions/sub-key/{}/channel/", call.keyset.subscribe_key);
+        more::more(&mut out, &path, call.query, asked.cursor, asked.limit, &More { name, token });
     }
     out.push(b'}');
     Ok(out)
-}
-
-/// The messages with their actions, from the end that the call began at, until there are too many actions for one answer.
-async fn acted<'a>(
-    call: &Call<'_>,
-    caller: &Caller,
-    channel: &Channel,
-    messages: &[&'a Message],
-    order: Order,
-) -> Result<Vec<(&'a Message, Vec<ReactionEntry>)>, Refusal> {
-    let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return Ok(Vec::new()) };
-    let all = Span { after: first.id.previous(), upto: last.id };
-    let found = call.channels.reactions(caller, channel, all, limits::ACTIONS_PAGE).await?;
-    if !found.more {
-        let of = |id: Id| -> Vec<ReactionEntry> {
-            found.entries.iter().filter(|entry| entry.reaction.message == id).cloned().collect()
-        };
-        return Ok(messages.iter().map(|message| (*message, of(message.id))).collect());
-    }
-    let (mut acted, mut count) = (Vec::new(), 0);
-    let walk: Vec<&&Message> = match order {
-        Order::Ascending => messages.iter().collect(),
-        Order::Descending => messages.iter().rev().collect(),
-    };
-    for message in walk {
-        let only = Span { after: message.id.previous(), upto: message.id };
-        let entries = call.channels.reactions(caller, channel, only, limits::ACTIONS_PAGE).await?.entries;
-        count += entries.len();
-        acted.push((*message, entries));
-        if count >= limits::ACTIONS_FETCHED {
-            break;
-        }
-    }
-    if order == Order::Descending {
-        acted.reverse();
-    }
-    Ok(acted)
-}
-
-/// Where to go on: with the last message of the answer, in the direction of the call.
-fn write_more(
-    out: &mut Vec<u8>,
-    call: &Call,
-    name: &str,
-    acted: &[(&Message, Vec<ReactionEntry>)],
-    order: Order,
-    limit: u32,
-) {
-    let end = if order == Order::Ascending { acted.last() } else { acted.first() };
-    let start = end.map_or(0, |(message, _)| message.id.timetoken());
-    let mut url = format!("/v3/history-with-actions/sub-key/{}/channel/", call.keyset.subscribe_key).into_bytes();
-    encode_key(name, &mut url);
-    url.extend_from_slice(format!("?start={start}&max={limit}").as_bytes());
-    out.extend_from_slice(b",\"more\":{\"url\":");
-    json::string(out, &String::from_utf8_lossy(&url));
-    out.extend_from_slice(b",\"start\":");
-    json::token(out, start);
-    out.extend_from_slice(b",\"max\":");
-    json::number(out, limit.into());
-    out.push(b'}');
 }
 
 /// §7.5: deletes from one channel or several, all that the bounds select of each.
@@ -153,7 +101,7 @@ pub async fn delete(call: &Call<'_>, list: &str) -> Result<Vec<u8>, Refusal> {
     }
     let names = names(list, limits::FETCH_CHANNELS)?;
     let channels = channels(call, &names)?;
-    let span = selection::deletion(bounds(call)?);
+    let span = selection::deletion(asked::bounds(call)?);
     let caller = call.caller(Need::Delete, &channels.iter().map(|channel| &channel.name).collect::<Vec<_>>())?;
     for channel in channels.iter().filter(|_| !span.is_empty()) {
         call.channels.delete(&caller, channel, Target::Span(span)).await?;
@@ -183,7 +131,7 @@ pub async fn count(call: &Call<'_>, list: &str) -> Result<Vec<u8>, Refusal> {
     let mut out = render::FETCH_HEAD.to_vec();
     json::joined(&mut out, first, |out, (name, count)| {
         render::key(out, name, encode);
-        json::number(out, count.min(call.settings.count_most));
+        json::number(out, count.min(call.settings.counts_upto));
     });
     out.extend_from_slice(b"}}");
     Ok(out)
@@ -206,66 +154,4 @@ fn channels(call: &Call, names: &[&str]) -> Result<Vec<Channel>, Refusal> {
         return Err(Refusal::Argument("channel"));
     }
     names.iter().map(|name| Ok(call.channel(convert::channel(name)?))).collect()
-}
-
-fn bounds(call: &Call) -> Result<Bounds, Refusal> {
-    Ok(Bounds { start: call.query.timetoken("start")?, end: call.query.timetoken("end")? })
-}
-
-/// How many messages are asked for: zero or less means the default, more than the most means the most.
-fn limit(call: &Call, name: &'static str, default: u32, most: u32) -> Result<u32, Refusal> {
-    let Some(text) = call.query.get(name) else { return Ok(default) };
-    let number: i64 = text.parse().map_err(|_| Refusal::Argument(name))?;
-    Ok(if number <= 0 { default } else { u32::try_from(number).unwrap_or(most).min(most) })
-}
-
-/// What was read of one channel: pages in ascending order.
-struct Read {
-    pages: Vec<Arc<History>>,
-    /// There were more messages than fit into one answer.
-    cut: bool,
-}
-
-impl Read {
-    fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
-        self.pages.iter().flat_map(|history| &history.page.messages)
-    }
-}
-
-/// Reads up to `limit` messages. A page that ended for its bytes is followed by the next, until the answer is full:
-/// clients take a page with less than they asked for as the last one.
-async fn read(
-    call: &Call<'_>,
-    caller: &Caller,
-    channel: &Channel,
-    mut span: Span,
-    order: Order,
-    mut limit: u32,
-) -> Result<Read, Refusal> {
-    let mut read = Read { pages: Vec::new(), cut: false };
-    let mut room = call.settings.answer_bytes;
-    while limit > 0 && !span.is_empty() {
-        let query = Query::of(Reach::Span { span, order }, limit);
-        let history = call.channels.history(caller, channel, &query).await?;
-        let page = &history.page;
-        limit = limit.saturating_sub(u32::try_from(page.messages.len()).unwrap_or(u32::MAX));
-        room = room.saturating_sub(page.messages.iter().map(|message| message.cost()).sum());
-        let (more, covered) = (page.more, page.covered);
-        read.pages.push(history);
-        if !more || limit == 0 {
-            break;
-        }
-        if room == 0 {
-            read.cut = true;
-            break;
-        }
-        match order {
-            Order::Ascending => span.after = covered.upto,
-            Order::Descending => span.upto = covered.after,
-        }
-    }
-    if order == Order::Descending {
-        read.pages.reverse();
-    }
-    Ok(read)
 }

@@ -13,6 +13,8 @@ mod convert;
 mod dialect;
 mod error;
 mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grants;
 mod groups;
 mod history;

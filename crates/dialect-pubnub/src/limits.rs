@@ -68,8 +68,10 @@ pub const GROUPS_LISTED: usize = 10_000;
 pub const ACTIONS_LISTED: u32 = 100;
 /// Actions that one look at the service names.
 pub const ACTIONS_PAGE: u32 = 1_000;
-/// Actions in one fetch with actions, before the message that crosses the bound (§7.2).
-pub const ACTIONS_FETCHED: usize = 10_000;
+/// Actions in one fetch with actions, before the message that crosses the bound (§7.2); no message has more.
+pub const ACTIONS_FETCHED: u32 = model::limits::REACTIONS_PER_MESSAGE as u32;
+/// Pages read for one channel of a fetch that is filtered by author or type: each looks at 20,000 messages at most.
+pub const FILTERED_PAGES: usize = 10;
 
 /// Seconds after which a client that says nothing is gone, if it does not say how many (§5.1).
 pub const HEARTBEAT_SECONDS: u64 = 300;

@@ -59,6 +59,14 @@ impl TokenKey {
         mac.update(subscribe_key.as_bytes());
         TokenKey(mac.finalize().into_bytes().into())
     }
+
+    /// Puts the `sig` key behind everything that comes before it.
+    pub fn seal(&self, mut cbor: Vec<u8>) -> Vec<u8> {
+        let mac = mac(self, &cbor).finalize().into_bytes();
+        cbor.extend_from_slice(&SIGNATURE_HEAD);
+        cbor.extend_from_slice(&mac);
+        cbor
+    }
 }
 
 impl Grant {
@@ -69,11 +77,8 @@ impl Grant {
 
     /// The token.
     pub fn encode(&self, key: &TokenKey) -> String {
-        let mut cbor = self.cbor().expect("writing into memory cannot fail");
-        let mac = mac(key, &cbor).finalize().into_bytes();
-        cbor.extend_from_slice(&SIGNATURE_HEAD);
-        cbor.extend_from_slice(&mac);
-        BASE64.encode(cbor)
+        let cbor = self.cbor().expect("writing into memory cannot fail");
+        BASE64.encode(key.seal(cbor))
     }
 
     /// Reads a token that this keyset granted; its time is not looked at.

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use model::AppId;
 use serde_json::Value;
 use service::{Channels, Parts, Scope};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use testkit::{ManualClock, MemoryStore};
 use tower::ServiceExt;
 
@@ -23,6 +23,8 @@ fn keyset(name: &str, access_manager: bool, delete_from_history: bool) -> Keyset
         delete_from_history,
         scopes: vec![Scope::Prefix("".into())],
         retention: None,
+        body_time: Duration::from_secs(10),
+        settings: Settings::default(),
     }
 }
 
@@ -32,7 +34,7 @@ fn dialect() -> Router {
     let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: clock.clone() };
     let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
     let keysets = vec![keyset("demo", false, true), keyset("guarded", true, true), keyset("keeping", false, false)];
-    router(channels, clock, keysets, Settings::default()).expect("the keysets differ")
+    router(channels, clock, keysets).expect("the keysets differ")
 }
 
 /// An exchange: what it is about, `ask` (method and path), `body` (text), the `status`, and the `answer` as text, in which

@@ -7,6 +7,8 @@ mod auth;
 mod client_id;
 mod convert;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 pub mod limits;
 mod members;

@@ -1,6 +1,6 @@
 //! Keys of the configuration to rights of the service.
 
-use crate::config::{App, Key, Osmium, OsmiumUser, Scaledrone};
+use crate::config::{App, Config, Key, Osmium, OsmiumUser, Scaledrone};
 use dialect_native as native;
 use dialect_osmium as osmium;
 use dialect_pubnub as pubnub;
@@ -15,11 +15,11 @@ pub fn native_apps(apps: &[App]) -> Vec<native::App> {
 }
 
 /// The keysets of PubNub's clients. They see names in the clear only.
-pub fn pubnub_keysets(apps: &[App]) -> Vec<pubnub::Keyset> {
-    apps.iter().filter_map(pubnub_keyset).collect()
+pub fn pubnub_keysets(config: &Config) -> Vec<pubnub::Keyset> {
+    config.apps.iter().filter_map(|app| pubnub_keyset(app, config)).collect()
 }
 
-fn pubnub_keyset(app: &App) -> Option<pubnub::Keyset> {
+fn pubnub_keyset(app: &App, config: &Config) -> Option<pubnub::Keyset> {
     let table = app.pubnub.as_ref()?;
     let everywhere = || vec![Scope::Prefix("".into())];
     Some(pubnub::Keyset {
@@ -31,6 +31,8 @@ fn pubnub_keyset(app: &App) -> Option<pubnub::Keyset> {
         delete_from_history: table.delete_from_history,
         scopes: if table.channels.is_empty() { everywhere() } else { table.channels.clone() },
         retention: app.retention.age,
+        body_time: config.edge.body_timeout,
+        settings: pubnub::Settings { page_messages: config.service.page_messages, ..table.settings.clone() },
     })
 }
 

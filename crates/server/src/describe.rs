@@ -90,7 +90,13 @@ fn pubnub(app: &App) -> Option<String> {
     let table = app.pubnub.as_ref()?;
     let (publish, subscribe) = (&table.publish_key, &table.subscribe_key);
     let (access, delete) = (on(table.access_manager), on(table.delete_from_history));
-    Some(format!("PubNub keyset {publish} / {subscribe}, access manager {access}, delete from history {delete}"))
+    let settings = &table.settings;
+    let (one, several) = (settings.history_messages, settings.fetch_messages);
+    let (counts, hold) = (settings.counts_upto, units::show_duration(settings.hold));
+    Some(format!(
+        "PubNub keyset {publish} / {subscribe}, access manager {access}, delete from history {delete}; pages of {one}, \
+         {several} of several channels; counts up to {counts}; polls held for {hold}"
+    ))
 }
 
 fn on(flag: bool) -> &'static str {

@@ -84,9 +84,8 @@ async fn router(
 ) -> anyhow::Result<Router> {
     let apps = access::native_apps(&config.apps);
     let native = dialect_native::router(channels.clone(), clock.clone(), apps, config.native.clone(), stop.clone());
-    let keysets = access::pubnub_keysets(&config.apps);
-    let limits = dialect_pubnub::Settings::default();
-    let pubnub = dialect_pubnub::router(channels.clone(), clock.clone(), keysets, limits)?;
+    let keysets = access::pubnub_keysets(config);
+    let pubnub = dialect_pubnub::router(channels.clone(), clock.clone(), keysets)?;
     let scaledrone = access::scaledrone_channels(&config.apps);
     let (waits, until) = (Waits::default(), stop.clone());
     let scaledrone =

@@ -9,6 +9,8 @@ mod settings;
 mod table;
 
 pub use folder::{DiskSettings, FolderLock, open};
+#[doc(hidden)]
+pub use log::fuzzing;
 pub use log::{FileLog, Loss};
 pub use settings::{EngineSettings, FileLogSettings};
 pub use table::EngineTable;

@@ -77,9 +77,15 @@ pub(crate) fn encode(channel: u64, upto: u64, rows: &[Row], cold: bool) -> (Bloc
         put_varint(&mut out, row.content.len() as u64);
     }
     out.extend_from_slice(&contents);
-    let checksum = checksum(&key, &out);
-    out.extend_from_slice(&checksum.to_le_bytes());
-    (key, out.into())
+    let value = seal(&key, out);
+    (key, value)
+}
+
+/// A block with its checksum behind everything that comes before it.
+pub(crate) fn seal(key: &BlockKey, mut body: Vec<u8>) -> Bytes {
+    let checksum = checksum(key, &body);
+    body.extend_from_slice(&checksum.to_le_bytes());
+    body.into()
 }
 
 fn put_seqs(out: &mut Vec<u8>, rows: &[Row]) {

@@ -23,6 +23,8 @@ mod facts;
 mod feed;
 mod flush;
 mod flush_altered;
+#[doc(hidden)]
+pub mod fuzzing;
 mod kept_store;
 mod keys;
 mod merge;

@@ -40,9 +40,14 @@ const ROWS = [
   [{ count: 2, end: 3, reverse: true }, [0, 1]],
   [{ count: 2, start: 4, end: 1 }, [2, 3]],
   [{ count: 9, start: 4, end: 1 }, [1, 2, 3]],
+  [{ count: 2, start: 4, end: 1, reverse: true }, [2, 3]],
+  [{ count: 9, start: 4 }, [0, 1, 2, 3]],
+  [{ count: 9, start: 2, reverse: true }, [3, 4]],
+  [{ count: 9, end: 2, reverse: true }, [0, 1, 2]],
   [{ count: 2, start: 0, end: 3 }, [1, 2]],
   [{ count: 2, start: 0, end: 3, reverse: true }, [1, 2]],
   [{ count: 9, start: 2, end: 2 }, []],
+  [{ count: 9, start: 2, end: 2, reverse: true }, []],
 ];
 
 for (const [query, expected] of ROWS) {

@@ -123,6 +123,21 @@ test('every payload is heard as a message', async () => {
   assert.deepEqual((await ear.events('message', payloads.length)).map((event) => event.message), payloads);
 });
 
+test('what this client would not publish itself is heard and fetched as it is', async () => {
+  const channel = freshChannel();
+  const { ear } = await subscriber({ channels: [channel] });
+  const payloads = [null, false, 0, '', 1e3, -0.5];
+  for (const payload of payloads) {
+    const message = encodeURIComponent(JSON.stringify(payload));
+    const answer = await fetch(`http://${program.origin}/publish/pub-c-test/sub-c-test/0/${channel}/0/${message}`);
+    assert.equal(answer.status, 200);
+  }
+  const heard = await ear.events('message', payloads.length);
+  assert.deepEqual(heard.map((event) => event.message), payloads);
+  const { channels } = await publisher.fetchMessages({ channels: [channel], count: 100 });
+  assert.deepEqual(channels[channel].map((item) => item.message), payloads);
+});
+
 test('a malformed filter is refused with 481', async () => {
   const query = new URLSearchParams({ 'filter-expr': 'a ==', tt: '1' });
   const answer = await fetch(`http://${program.origin}/v2/subscribe/sub-c-test/a/0?${query}`);

@@ -1,5 +1,9 @@
-//! The answers of history. Payloads go through as they were accepted.
+//! The answers of a v3 fetch (`protocols/pubnub.md` §7.1). Payloads go through as they were accepted.
 
+use super::{
+    acted::Acted,
+    more::{More, write_cursor},
+};
 use crate::{
     convert::{self, Extras},
     wire::{Query, encode_key, json},
@@ -9,7 +13,7 @@ use model::{Kind, Message, ReactionEntry};
 use service::History;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The beginning of every v3 answer (`protocols/pubnub.md` §7.1): some client needs each of these fields.
+/// The beginning of every v3 answer: some client needs each of these fields.
 pub const FETCH_HEAD: &[u8] = b"{\"status\":200,\"error\":false,\"error_message\":\"\",\"channels\":{";
 
 /// Bytes that the fields of one message take beside its payload, about.
@@ -125,12 +129,33 @@ impl Fetch {
     }
 
     /// The whole answer.
-    pub fn finish(mut self) -> Bytes {
+    pub fn finish(self) -> Bytes {
+        let mut out = self.channels();
+        out.push(b'}');
+        out.into()
+    }
+
+    /// The whole answer to a call with this server's own parameters: it says of which channels there is more, and with what
+    /// value of `cursor` to go on.
+    pub fn finish_with(self, cursor: &str, more: &[More], fields: Fields) -> Bytes {
+        let mut out = self.channels();
+        out.extend_from_slice(b",\"more\":{");
+        json::joined(&mut out, more, |out, more| {
+            key(out, more.name, fields.encode);
+            out.push(b'{');
+            write_cursor(out, cursor, more.token);
+            out.push(b'}');
+        });
+        out.extend_from_slice(b"}}");
+        out.into()
+    }
+
+    fn channels(mut self) -> Vec<u8> {
         if self.0.is_empty() {
             self.0.extend_from_slice(FETCH_HEAD);
         }
-        self.0.extend_from_slice(b"}}");
-        self.0.into()
+        self.0.push(b'}');
+        self.0
     }
 }
 
@@ -151,7 +176,7 @@ fn size_of_page(messages: &[Arc<Message>]) -> usize {
 }
 
 /// Writes messages with what was done to them (§7.2): type, value, and who did it when.
-pub fn with_actions(out: &mut Vec<u8>, acted: &[(&Message, Vec<ReactionEntry>)], fields: Fields) {
+pub fn with_actions(out: &mut Vec<u8>, acted: &[Acted], fields: Fields) {
     out.push(b'[');
     json::joined(out, acted, |out, (message, entries)| {
         write_message(out, message, fields);
@@ -218,80 +243,18 @@ fn write_message(out: &mut Vec<u8>, message: &Message, fields: Fields) {
     out.push(b'}');
 }
 
-/// No `meta` is an empty string, in both versions.
-fn write_meta(out: &mut Vec<u8>, message: &Message) {
+/// Writes `meta`. None is an empty string, in both versions.
+pub fn write_meta(out: &mut Vec<u8>, message: &Message) {
     out.extend_from_slice(b",\"meta\":");
     out.extend_from_slice(Extras::of(message).meta.map_or("\"\"", |meta| meta.get()).as_bytes());
 }
 
-/// Which fields a v2 history shows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ListFields {
-    token: bool,
-    meta: bool,
-    tokens_as_text: bool,
-    ends_as_text: bool,
-}
-
-impl ListFields {
-    /// What a query asks for. `string_message_token` is a JavaScript client's wish for exact tokens; it says the same
-    /// of the two ends, which that client reads as text anyway.
-    pub fn of(query: &Query) -> ListFields {
-        let text = query.flag("string_message_token", false);
-        ListFields {
-            token: query.flag("include_token", false),
-            meta: query.flag("include_meta", false),
-            tokens_as_text: text,
-            ends_as_text: query.flag("stringtoken", false),
-        }
-    }
-}
-
-/// §6: `[messages, first timetoken, last timetoken]`.
-pub fn list<'a>(messages: impl Iterator<Item = &'a Message>, fields: &ListFields) -> Vec<u8> {
-    let mut out = b"[[".to_vec();
-    let mut ends = None;
-    json::joined(&mut out, messages, |out, message| {
-        let token = message.id.timetoken();
-        ends = Some((ends.map_or(token, |(first, _)| first), token));
-        write_item(out, message, fields);
-    });
-    out.push(b']');
-    let (first, last) = ends.unwrap_or_default();
-    for token in [first, last] {
-        out.push(b',');
-        write_token(&mut out, token, fields.ends_as_text);
-    }
-    out.push(b']');
-    out
-}
-
-fn write_item(out: &mut Vec<u8>, message: &Message, fields: &ListFields) {
-    if !fields.token && !fields.meta {
-        return convert::write_payload(out, &message.payload);
-    }
-    out.extend_from_slice(b"{\"message\":");
-    convert::write_payload(out, &message.payload);
-    if fields.token {
-        out.extend_from_slice(b",\"timetoken\":");
-        write_token(out, message.id.timetoken(), fields.tokens_as_text);
-    }
-    if fields.meta {
-        write_meta(out, message);
-    }
-    out.push(b'}');
-}
-
-fn write_token(out: &mut Vec<u8>, token: u64, as_text: bool) {
-    if as_text { json::token(out, token) } else { json::number(out, token) }
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use model::{Id, Origin, Payload, PayloadForm, Seq, UserId};
 
-    fn message(ticks: u64, payload: &'static str) -> Message {
+    pub fn message(ticks: u64, payload: &'static str) -> Message {
         Message {
             id: Id::new(ticks, 0),
             seq: Seq(1),
@@ -306,7 +269,7 @@ mod tests {
         }
     }
 
-    fn full(ticks: u64) -> Message {
+    pub fn full(ticks: u64) -> Message {
         Message {
             author: UserId::new(Origin::Pubnub, "user-1", false).ok(),
             custom_type: Some("text-message".into()),
@@ -314,32 +277,6 @@ mod tests {
             kind: Kind::File,
             ..message(ticks, "{\"a\": 1.0}")
         }
-    }
-
-    fn check_list(query: &str, expected: &str) {
-        let messages = [full(17194265713850412), message(17194265737681220, "\"x\"")];
-        let fields = ListFields::of(&Query::parse(query).unwrap());
-        let out = list(messages.iter(), &fields);
-        assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
-    }
-
-    /// `protocols/pubnub.md` §6.
-    #[test]
-    fn lists_show_what_is_asked_for() {
-        check_list("", r#"[[{"a": 1.0},"x"],17194265713850412,17194265737681220]"#);
-        check_list(
-            "include_token=true&stringtoken=1",
-            r#"[[{"message":{"a": 1.0},"timetoken":17194265713850412},{"message":"x","timetoken":17194265737681220}],"17194265713850412","17194265737681220"]"#,
-        );
-        check_list(
-            "include_meta=true",
-            r#"[[{"message":{"a": 1.0},"meta":{"k": 1}},{"message":"x","meta":""}],17194265713850412,17194265737681220]"#,
-        );
-        check_list(
-            "include_meta=1&include_token=1&string_message_token=true",
-            r#"[[{"message":{"a": 1.0},"timetoken":"17194265713850412","meta":{"k": 1}},{"message":"x","timetoken":"17194265737681220","meta":""}],17194265713850412,17194265737681220]"#,
-        );
-        assert_eq!(list([].into_iter(), &ListFields::of(&Query::default())), b"[[],0,0]");
     }
 
     fn check_message(message: &Message, query: &str, expected: &str) {

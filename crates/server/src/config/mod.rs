@@ -144,6 +144,7 @@ fn limits(section: Section<'_>, config: &mut Config) {
     section.set_count("presence", 1..=100_000_000, &mut service.presence_connections);
     section.set_size("presence_bytes", 1 << 20..=64 << 30, &mut service.presence_bytes);
     section.set_count("presence_announced", 0..=100_000, &mut service.presence_announced_users);
+    section.set_duration("presence_interval", second..=second * 3600, &mut service.presence_interval);
     section.finish();
     service.publish_drafts = service.publish_drafts.max(config.native.publish_messages);
     config.native.body = edge::body::Bounds { bytes: edge.body_bytes, time: edge.body_timeout };

@@ -178,6 +178,13 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// A number for a bound, kept if the key is not there.
+    pub fn set_number(&self, key: &str, range: RangeInclusive<u64>, setting: &mut u32) {
+        if let Some(number) = self.number(key, range) {
+            *setting = u32::try_from(number.value).unwrap_or(u32::MAX);
+        }
+    }
+
     /// A duration inside a range, kept if the key is not there.
     pub fn set_duration(&self, key: &str, range: RangeInclusive<Duration>, setting: &mut Duration) {
         let parse =

@@ -33,8 +33,22 @@ pub(super) fn check(config: &Config, reader: &Reader<'_>) {
     }
 }
 
-/// A subscriber's history comes out of one page.
+/// A subscriber's history, and a channel's part of an answer, come out of one page.
 fn history_beyond_a_page(app: &App, page_messages: u32, reader: &Reader<'_>) {
+    if let Some(table) = &app.pubnub {
+        let (asked, vendors) = (&table.settings, dialect_pubnub::Settings::default());
+        let settings = [
+            ("history_messages", asked.history_messages, vendors.history_messages),
+            ("fetch_messages", asked.fetch_messages, vendors.fetch_messages),
+        ];
+        // The vendor's sizes, which nobody has to write down, are cut without a word.
+        for (name, messages, _) in
+            settings.into_iter().filter(|(_, asked, vendors)| *asked > page_messages.max(*vendors))
+        {
+            let text = format!("app.pubnub.{name} = {messages} is more than limits.page_messages = {page_messages}");
+            reader.mistake(table.line, text);
+        }
+    }
     let Some(table) = &app.scaledrone else { return };
     let caps = table.rooms.iter().filter_map(|rule| rule.history).chain(table.history);
     if let Some(most) = caps.map(|cap| cap.messages).max().filter(|most| *most > page_messages) {

@@ -27,6 +27,8 @@ pub struct Pubnub {
     pub delete_from_history: bool,
     /// Where; empty for everywhere.
     pub channels: Vec<Scope>,
+    /// The bounds of its calls.
+    pub settings: dialect_pubnub::Settings,
 }
 
 /// A Scaledrone channel, which is an app here; its rooms are channels.
@@ -111,11 +113,40 @@ pub(super) fn pubnub(section: Section<'_>) -> Option<Pubnub> {
     }
     let delete_from_history = section.flag("delete_from_history", false);
     let channels = channels(&section);
+    let settings = pubnub_settings(&section);
     let line = section.line;
     section.finish();
     let (publish_key, subscribe_key) = (publish_key?.value, subscribe_key?.value);
-    Some(Pubnub { line, publish_key, subscribe_key, secret_key, access_manager, delete_from_history, channels })
+    Some(Pubnub {
+        line,
+        publish_key,
+        subscribe_key,
+        secret_key,
+        access_manager,
+        delete_from_history,
+        channels,
+        settings,
+    })
 }
+
+fn pubnub_settings(section: &Section<'_>) -> dialect_pubnub::Settings {
+    let mut settings = dialect_pubnub::Settings::default();
+    // The vendor's clients give up after 310 s.
+    section.set_duration("hold", Duration::from_secs(1)..=Duration::from_secs(300), &mut settings.hold);
+    section.set_count("subscribe_messages", 1..=DELIVERED, &mut settings.subscribe_messages);
+    let page = 1..=u64::from(model::limits::PAGE_MESSAGES);
+    section.set_number("history_messages", page.clone(), &mut settings.history_messages);
+    section.set_number("fetch_messages", page, &mut settings.fetch_messages);
+    if let Some(most) = section.number("counts_upto", 1..=i64::MAX as u64) {
+        settings.counts_upto = most.value;
+    }
+    section.set_size("answer", 64 << 10..=1 << 30, &mut settings.answer_bytes);
+    section.set_count("concurrent_reads", 1..=500, &mut settings.concurrent_reads);
+    settings
+}
+
+/// Messages that a subscription hands over at a time.
+const DELIVERED: u64 = 500;
 
 pub(super) fn scaledrone(section: Section<'_>) -> Option<Scaledrone> {
     let channel = section.parsed("channel", dialect_scaledrone::channel_id);

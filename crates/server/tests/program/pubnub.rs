@@ -1,6 +1,6 @@
 //! PubNub's subscribe over the whole program: a client that polls with the timetoken it was given gets every acknowledged
 //! message once and in order, whatever is published between its polls, also when the program is killed meanwhile and
-//! its own polls are cut off.
+//! its own polls are cut off. `cargo xtask soak` runs it for longer.
 
 use crate::program::{PATIENCE, Program};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -10,7 +10,7 @@ use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{Notify, watch},
@@ -19,8 +19,10 @@ use tokio::{
 
 const CHANNELS: u64 = 50;
 const PUBLISHERS: u64 = 8;
-/// Messages that each publisher has acknowledged in each of the two lives.
+/// Messages that each publisher has acknowledged at least in each life.
 const MESSAGES: u64 = 150;
+/// For how long it publishes at least, in seconds, half before the program is killed and half after it.
+const SOAK_VARIABLE: &str = "SCROLLBACK_SOAK_SECONDS";
 
 /// What publishers know.
 #[derive(Default)]
@@ -38,11 +40,20 @@ async fn get(client: &Client, address: SocketAddr, path: &str) -> reqwest::Resul
     client.get(format!("http://{address}{path}")).timeout(PATIENCE).send().await
 }
 
-/// Publishes until its messages of this life are acknowledged, or the program is gone.
-async fn publish(client: Client, address: SocketAddr, known: Arc<Mutex<Known>>, life: u64, publisher: u64) {
+/// What is published between two deaths.
+#[derive(Clone, Copy)]
+struct Life {
+    number: u64,
+    /// It lasts as long at least.
+    least: Duration,
+}
+
+/// Publishes until its messages of this life are acknowledged and its time is over, or the program is gone.
+async fn publish(client: Client, address: SocketAddr, known: Arc<Mutex<Known>>, life: Life, publisher: u64) {
+    let (began, Life { number: life, least }) = (Instant::now(), life);
     let mut random = SmallRng::seed_from_u64(life * 100 + publisher);
     let (mut acknowledged, mut number) = (0, 0);
-    while acknowledged < MESSAGES {
+    while acknowledged < MESSAGES || began.elapsed() < least {
         number += 1;
         let channel = format!("room.{}", random.random_range(0..CHANNELS));
         let payload = format!("{life}-{publisher}-{number}");
@@ -91,12 +102,13 @@ async fn subscribe(client: Client, mut address: Address, ready: Arc<Notify>, cha
         };
         cursor = answer["t"]["t"].as_str().and_then(|text| text.parse().ok()).expect("a cursor");
         ready.notify_one();
+        let before = heard.len();
         for message in answer["m"].as_array().expect("messages") {
             let token = message["p"]["t"].as_str().and_then(|text| text.parse().ok()).expect("a timetoken");
             let text = |field: &str| message[field].as_str().expect("a text").to_owned();
             heard.push((text("c"), token, text("d")));
         }
-        if heard.iter().any(|(_, _, payload)| *payload == last) {
+        if heard[before..].iter().any(|(_, _, payload)| *payload == last) {
             return heard;
         }
         if random.random_bool(0.05) {
@@ -106,7 +118,7 @@ async fn subscribe(client: Client, mut address: Address, ready: Arc<Notify>, cha
 }
 
 /// All publishers of one life, until they are done or the program is gone.
-async fn publishers(client: &Client, address: SocketAddr, known: &Arc<Mutex<Known>>, life: u64) {
+async fn publishers(client: &Client, address: SocketAddr, known: &Arc<Mutex<Known>>, life: Life) {
     let publishers = (0..PUBLISHERS).map(|publisher| publish(client.clone(), address, known.clone(), life, publisher));
     futures_util::future::join_all(publishers).await;
 }
@@ -147,11 +159,14 @@ async fn every_acknowledged_message_is_heard_once_and_in_order() {
         timeout(PATIENCE, ready.notified()).await.expect("a handshake");
     }
 
-    publishers(&client, program.address, &known, 1).await;
-    let half = publishers(&client, program.address, &known, 2);
+    let seconds = std::env::var(SOAK_VARIABLE).map_or(0, |text| text.parse().expect("a number of seconds"));
+    let least = Duration::from_secs(seconds) / 2;
+    publishers(&client, program.address, &known, Life { number: 1, least }).await;
+    let acknowledged = || known.lock().expect("not poisoned").acknowledged.len();
+    let goal = acknowledged() + (PUBLISHERS * MESSAGES / 2) as usize;
+    let half = publishers(&client, program.address, &known, Life { number: 2, least: Duration::ZERO });
     let enough = async {
-        let goal = (PUBLISHERS * MESSAGES * 3 / 2) as usize;
-        while known.lock().expect("not poisoned").acknowledged.len() < goal {
+        while acknowledged() < goal {
             tokio::task::yield_now().await;
         }
     };
@@ -162,12 +177,13 @@ async fn every_acknowledged_message_is_heard_once_and_in_order() {
     program.kill();
     let program = Program::start(&data);
     moved.send(program.address).expect("subscribers listen");
-    publishers(&client, program.address, &known, 3).await;
+    publishers(&client, program.address, &known, Life { number: 3, least }).await;
     let path = format!("/publish/demo/demo/0/room.0/0/%22{LAST}%22");
     assert!(get(&client, program.address, &path).await.expect("an answer").status().is_success());
 
     for (subscriber, by) in subscribers.into_iter().zip(["50 channels", "a wildcard"]) {
         let heard = timeout(PATIENCE, subscriber).await.expect("it hears the last one").expect("it does not panic");
+        println!("{by}: heard {} messages, {} of them acknowledged", heard.len(), acknowledged());
         assert_heard(&heard, &known.lock().expect("not poisoned"), by);
     }
 }

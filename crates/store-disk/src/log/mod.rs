@@ -3,6 +3,8 @@
 
 mod damage;
 mod file_log;
+#[doc(hidden)]
+pub mod fuzzing;
 mod pool;
 mod record;
 mod scan;

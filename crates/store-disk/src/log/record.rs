@@ -114,7 +114,8 @@ pub(crate) fn decode(header: &Header, sectors: &[u8], place: Place) -> Option<Lo
     Some(LogRecord { batch, epoch, reserved, changes, body: Bytes::from(body) })
 }
 
-fn checksum(bytes: &[u8], place: Place) -> u64 {
+/// The checksum of bytes that lie here.
+pub(crate) fn checksum(bytes: &[u8], place: Place) -> u64 {
     let seed = place.salt ^ place.offset.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     xxh3_64_with_seed(bytes, seed)
 }

@@ -15,9 +15,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) const SUPER_NAMES: [&str; 2] = ["super-a", "super-b"];
 
-const SUPER_BYTES: usize = 4096;
-const CHECKED_BYTES: usize = SUPER_BYTES - 8;
-const MAGIC: [u8; 8] = *b"SBKSUPER";
+pub(crate) const SUPER_BYTES: usize = 4096;
+pub(crate) const CHECKED_BYTES: usize = SUPER_BYTES - 8;
+pub(crate) const MAGIC: [u8; 8] = *b"SBKSUPER";
 const FORMAT_VERSION: u32 = 1;
 const ENTRIES_AT: usize = 40;
 const ENTRY_BYTES: usize = 32;
@@ -147,7 +147,8 @@ fn read_copy(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn DiskFile>, Sup
     Ok((file, content))
 }
 
-fn encode(content: &Super) -> Vec<u8> {
+/// A copy, as it is written.
+pub(crate) fn encode(content: &Super) -> Vec<u8> {
     let mut bytes = vec![0; SUPER_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -171,7 +172,8 @@ fn encode(content: &Super) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Super, String> {
+/// A copy of [`SUPER_BYTES`]; an error says what is wrong with it.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Super, String> {
     let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
     let half = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
     let count = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
