@@ -1,5 +1,6 @@
 """Starts the program on an empty folder and a free port, for the whole suite."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -32,11 +33,11 @@ delete_from_history = true
 """
 
 
-@pytest.fixture(scope="session")
-def origin(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("scrollback")
+@contextlib.contextmanager
+def serving(folder, limits=""):
+    """Runs the program on a folder; tells its address. `limits` are lines of the section [limits]."""
     config = folder / "scrollback.toml"
-    config.write_text(CONFIG)
+    config.write_text(f"[limits]\n{limits}\n{CONFIG}")
     program = subprocess.Popen(
         [os.environ["SCROLLBACK_BIN"], "serve", "--config", config, "--listen", "127.0.0.1:0", "--data", folder / "data"],
         stdout=subprocess.PIPE,
@@ -49,13 +50,19 @@ def origin(tmp_path_factory):
     assert program.wait(timeout=15) == 0
 
 
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("scrollback")) as address:
+        yield address
+
+
 @pytest.fixture
 def configure(origin):
     """Makes configurations; everything but the user has a default."""
 
-    def configuration(user, keys=OPEN, secret=None):
+    def configuration(user, keys=OPEN, secret=None, at=None):
         made = PNConfiguration()
-        made.origin = origin
+        made.origin = at or origin
         made.ssl = False
         made.publish_key = keys["publish_key"]
         made.subscribe_key = keys["subscribe_key"]

@@ -1,5 +1,8 @@
 """protocols/pubnub.md §11: signatures, tokens, the older grants."""
 
+import base64
+import hmac
+
 import pytest
 from conftest import GUARDED, SECRET
 from pubnub.exceptions import PubNubException
@@ -87,6 +90,36 @@ def test_a_revoked_token_is_refused(administrator, user, fresh):
     client.publish().channel(channel).message(1).sync()
     administrator.revoke_token(token).sync()
     assert "revoked" in forbidden(client.publish().channel(channel).message(2))
+
+
+def aged(token, seconds):
+    """The same grant as if it had been made earlier, sealed as the server seals its tokens: nobody waits for a minute here."""
+    seal = hmac.digest(SECRET.encode(), b"scrollback: pubnub access token\0" + GUARDED["subscribe_key"].encode(), "sha256")
+    cbor = bytearray(base64.urlsafe_b64decode(token))
+    issued = cbor.index(b"\x41t\x1a") + 3
+    cbor[issued : issued + 4] = (int.from_bytes(cbor[issued : issued + 4]) - seconds).to_bytes(4)
+    cbor[-32:] = hmac.digest(seal, bytes(cbor[:-38]), "sha256")
+    return base64.urlsafe_b64encode(cbor).decode()
+
+
+def test_a_token_that_has_ended_is_refused(administrator, user, fresh):
+    channel = fresh()
+    token = granted(administrator, Channel.id(channel).write())
+    user("ann", aged(token, 0)).publish().channel(channel).message(1).sync()
+    assert "expired" in forbidden(user("ann", aged(token, 15 * 60)).publish().channel(channel).message(2))
+
+
+def test_who_is_there_is_asked_and_said_with_a_signature(administrator, user, fresh):
+    channel = fresh("signed ~!*() 🎉")
+    administrator.heartbeat().channels(channel).sync()
+    administrator.set_state().channels([channel]).state({"mood": "~'()!"}).sync()
+    here = administrator.here_now().channels([channel]).include_uuids(True).include_state(True).sync().result
+    assert {item.uuid: item.state for item in here.channels[0].occupants} == {"administrator": {"mood": "~'()!"}}
+    assert administrator.where_now().uuid("administrator").sync().result.channels == [channel]
+    assert administrator.get_state().channels([channel]).sync().result.channels[channel] == {"mood": "~'()!"}
+    forbidden(user("eve").here_now().channels([channel]))
+    reader = user("bob", granted(administrator, Channel.id(channel).read()))
+    assert reader.here_now().channels([channel]).sync().result.total_occupancy == 1
 
 
 def test_older_grants(administrator, user, fresh):

@@ -4,8 +4,12 @@ import asyncio
 import queue
 
 import pytest
+import requests
+from conftest import OPEN, serving
 from pubnub.callbacks import SubscribeCallback
 from pubnub.enums import PNStatusCategory
+from pubnub.models.consumer.message_actions import PNMessageAction
+from pubnub.pubnub import PubNub
 from pubnub.pubnub_asyncio import PubNubAsyncio
 
 PATIENCE_SECONDS = 15
@@ -16,6 +20,7 @@ class Ear(SubscribeCallback):
 
     def __init__(self):
         self.connected, self.messages, self.signals = queue.Queue(), queue.Queue(), queue.Queue()
+        self.actions, self.presences = queue.Queue(), queue.Queue()
 
     def status(self, client, status):
         if status.category == PNStatusCategory.PNConnectedCategory:
@@ -27,17 +32,22 @@ class Ear(SubscribeCallback):
     def signal(self, client, signal):
         self.signals.put(signal)
 
+    def message_action(self, client, action):
+        self.actions.put(action)
+
     def presence(self, client, event):
-        pass
+        self.presences.put(event)
 
     def heard(self, count):
         return [self.messages.get(timeout=PATIENCE_SECONDS) for _ in range(count)]
 
 
-def subscribed(client, channels=(), groups=(), timetoken=None):
+def subscribed(client, channels=(), groups=(), timetoken=None, presence=False):
     ear = Ear()
     client.add_listener(ear)
     subscription = client.subscribe().channels(list(channels)).channel_groups(list(groups))
+    if presence:
+        subscription.with_presence()
     if timetoken:
         subscription.with_timetoken(timetoken)
     subscription.execute()
@@ -77,6 +87,10 @@ def test_wildcards_and_groups_are_heard(connect, fresh):
     assert [item.subscription for item in heard] == [f"{root}.*", group, group]
     listed = publisher.list_channels_in_channel_group().channel_group(group).sync().result.channels
     assert sorted(listed) == sorted([member, later])
+    publisher.remove_channel_from_channel_group().channels([later]).channel_group(group).sync()
+    assert publisher.list_channels_in_channel_group().channel_group(group).sync().result.channels == [member]
+    publisher.remove_channel_group().channel_group(group).sync()
+    assert publisher.list_channels_in_channel_group().channel_group(group).sync().result.channels == []
 
 
 def test_a_filter_lets_through_what_fits(configure, connect, fresh):
@@ -94,6 +108,59 @@ def test_what_was_published_while_away_is_caught_up(connect, fresh):
     tokens = publish_all(publisher, channel, range(150))
     ear = subscribed(connect("subscriber"), [channel], timetoken=tokens[0])
     assert [item.message for item in ear.heard(149)] == list(range(1, 150))
+
+
+@pytest.mark.parametrize("name", ["with space", "per%cent", "pl+us", "sl/ash", "double//slash", "ha#sh", "emoji 🎉", "quest?ion"])
+def test_a_channel_called_so_is_heard_and_acted_on(connect, fresh, name):
+    publisher, channel = connect("publisher"), fresh(name)
+    ear = subscribed(connect("subscriber"), [channel, fresh()])
+    [token] = publish_all(publisher, channel, [name])
+    publisher.signal().channel(channel).message("typing").sync()
+    [heard] = ear.heard(1)
+    assert (heard.channel, heard.message) == (channel, name)
+    assert ear.signals.get(timeout=PATIENCE_SECONDS).channel == channel
+    action = PNMessageAction()
+    action.type, action.value, action.message_timetoken = "reaction", name, token
+    added = publisher.add_message_action().channel(channel).message_action(action).sync().result
+    heard = ear.actions.get(timeout=PATIENCE_SECONDS)
+    assert (heard.value, heard.action_timetoken) == (name, added.action_timetoken)
+    removal = publisher.remove_message_action().channel(channel)
+    removal.message_timetoken(token).action_timetoken(added.action_timetoken).sync()
+    assert ear.actions.get(timeout=PATIENCE_SECONDS).action_timetoken == added.action_timetoken
+    publisher.delete_messages().channel(channel).sync()
+    assert publisher.history().channel(channel).sync().result.messages == []
+
+
+def test_one_subscription_too_many_is_told_so(configure, tmp_path):
+    with serving(tmp_path, "subscriptions = 1") as address:
+        first, second = (PubNub(configure(user, at=address)) for user in ("first", "second"))
+        subscribed(first, ["room"])
+        refused = queue.Queue()
+        listener = Ear()
+        listener.status = lambda client, status: refused.put(status)
+        second.add_listener(listener)
+        second.subscribe().channels(["room"]).execute()
+        status = refused.get(timeout=PATIENCE_SECONDS)
+        while not status.is_error():
+            status = refused.get(timeout=PATIENCE_SECONDS)
+        assert status.status_code == 429
+        answer = requests.get(f"http://{address}/v2/subscribe/{OPEN['subscribe_key']}/room/0?tt=0", timeout=PATIENCE_SECONDS)
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+        first.stop()
+        second.stop()
+
+
+def test_a_crowd_is_told_in_intervals(configure, tmp_path):
+    with serving(tmp_path, 'presence_announced = 3\npresence_interval = "1s"') as address:
+        watcher = PubNub(configure("watcher", at=address))
+        ear = subscribed(watcher, ["room"], presence=True)
+        for number in range(10):
+            PubNub(configure(f"user-{number}", at=address)).heartbeat().channels("room").sync()
+        event = ear.presences.get(timeout=PATIENCE_SECONDS)
+        while (event.event, event.occupancy) != ("interval", 11):
+            event = ear.presences.get(timeout=PATIENCE_SECONDS)
+        assert "user-9" in event.join
+        watcher.stop()
 
 
 def test_asyncio_publishes_reads_and_hears(configure, fresh):

@@ -1,48 +1,22 @@
-//! The dialect against the oracle of the store: exchanges kept as data files, each naming the section of
-//! `protocols/pubnub.md` that it comes from.
+//! Exchanges kept as data files, each naming the section of `protocols/pubnub.md` that it comes from, or that of
+//! `docs/dialects/pubnub.md` for what goes beyond the vendor.
 
-use axum::{Router, body::Body};
-use dialect_pubnub::{Keyset, Settings, router};
-use edge::Secret;
+mod dialect;
+
+use axum::body::Body;
+use dialect::Dialect;
 use http::Request;
 use http_body_util::BodyExt;
-use model::AppId;
 use serde_json::Value;
-use service::{Channels, Parts, Scope};
-use std::{sync::Arc, time::Duration};
-use testkit::{ManualClock, MemoryStore};
 use tower::ServiceExt;
-
-fn keyset(name: &str, access_manager: bool, delete_from_history: bool) -> Keyset {
-    Keyset {
-        app: AppId::new(name).expect("a name"),
-        publish_key: format!("pub-c-{name}"),
-        subscribe_key: format!("sub-c-{name}"),
-        secret_key: Some(Secret::new(format!("sec-c-{name}"))),
-        access_manager,
-        delete_from_history,
-        scopes: vec![Scope::Prefix("".into())],
-        retention: None,
-        body_time: Duration::from_secs(10),
-        settings: Settings::default(),
-    }
-}
-
-/// `demo` is open, `guarded` asks for rights, `keeping` allows no deletion.
-fn dialect() -> Router {
-    let clock = Arc::new(ManualClock::default());
-    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: clock.clone() };
-    let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
-    let keysets = vec![keyset("demo", false, true), keyset("guarded", true, true), keyset("keeping", false, false)];
-    router(channels, clock, keysets).expect("the keysets differ")
-}
 
 /// An exchange: what it is about, `ask` (method and path), `body` (text), the `status`, and the `answer` as text, in which
 /// `*` stands for any digits. An `answer` that is absent is not looked at.
 async fn check(file: &str) {
-    let router = dialect();
+    let Dialect { router, .. } = Dialect::start();
     let file: Value = serde_json::from_str(file).expect("JSON");
-    assert!(file["section"].as_str().is_some_and(|section| section.starts_with("protocols/pubnub.md §")));
+    let sources = ["protocols/pubnub.md §", "docs/dialects/pubnub.md, "];
+    assert!(file["section"].as_str().is_some_and(|section| sources.iter().any(|source| section.starts_with(source))));
     for exchange in file["exchanges"].as_array().expect("exchanges") {
         let about = exchange["about"].as_str().expect("what it is about");
         let repeat = |part: &str| {
@@ -102,4 +76,9 @@ async fn subscribing_is_answered_as_the_vendor_does() {
 #[tokio::test]
 async fn access_is_refused_as_the_vendor_does() {
     check(include_str!("exchanges/access.json")).await;
+}
+
+#[tokio::test]
+async fn what_goes_beyond_the_vendor_is_answered_as_the_page_says() {
+    check(include_str!("exchanges/own.json")).await;
 }

@@ -1,6 +1,7 @@
 // protocols/pubnub.md §11: signatures, tokens and the older grants on a keyset that asks for rights.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
 import { connect, Ear, freshChannel } from '../clients.mjs';
 import { GUARDED_KEYS, Program } from '../program.mjs';
@@ -145,6 +146,62 @@ test('subscribing needs to read, and says what is denied', async () => {
   const deaf = new Ear(denied);
   denied.subscribe({ channels: [channel] });
   await deaf.events('status', 1, (status) => status.category === 'PNAccessDeniedCategory');
+});
+
+/** The same grant as if it had been made earlier, sealed as the server seals its tokens: nobody waits for a minute here. */
+function aged(token, seconds) {
+  const keyed = (key, ...parts) => parts.reduce((mac, part) => mac.update(part), createHmac('sha256', key)).digest();
+  const seal = keyed(secretKey, 'scrollback: pubnub access token\0', subscribeKey);
+  const cbor = Buffer.from(token, 'base64url');
+  const issued = cbor.indexOf(Buffer.from([0x41, 0x74, 0x1a])) + 3;
+  cbor.writeUInt32BE(cbor.readUInt32BE(issued) - seconds, issued);
+  const head = cbor.length - 38;
+  keyed(seal, cbor.subarray(0, head)).copy(cbor, cbor.length - 32);
+  return cbor.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+}
+
+test('a token that has ended is refused', async () => {
+  const channel = freshChannel();
+  const token = await administrator.grantToken({ ttl: 1, resources: { channels: { [channel]: { write: true } } } });
+  await user('ann', aged(token, 0)).publish({ channel, message: 1 });
+  await assert.rejects(user('ann', aged(token, 60)).publish({ channel, message: 1 }), forbidden(/Token is expired/));
+});
+
+for (const enableEventEngine of [false, true]) {
+  test(`a poll that is held ends with its token (event engine: ${enableEventEngine})`, async () => {
+    const channel = freshChannel();
+    const token = await administrator.grantToken({ ttl: 1, resources: { channels: { [channel]: { read: true } } } });
+    const client = user('ann', aged(token, 57), { enableEventEngine });
+    const ear = new Ear(client);
+    client.subscribe({ channels: [channel] });
+    await ear.connected();
+    await administrator.publish({ channel, message: 'in time' });
+    assert.equal((await ear.events('message'))[0].message, 'in time');
+    const lost = ({ category }) => category !== 'PNConnectedCategory';
+    const [status] = await ear.events('status', 1, lost);
+    assert.equal(status.category, 'PNAccessDeniedCategory');
+    await administrator.publish({ channel, message: 'too late' });
+    assert.equal(ear.heard.message.length, 1);
+  });
+}
+
+test('who is there is asked and said with a signature', async () => {
+  const channel = freshChannel('signed ~!*() 🎉');
+  const client = user('boss', undefined, { secretKey });
+  const ear = new Ear(client);
+  client.subscribe({ channels: [channel], withPresence: true });
+  await ear.connected();
+  await client.setState({ channels: [channel], state: { mood: "~'()!" } });
+  const { channels } = await administrator.hereNow({ channels: [channel], includeUUIDs: true, includeState: true });
+  assert.deepEqual(channels[channel].occupants, [{ uuid: 'boss', state: { mood: "~'()!" } }]);
+  assert.deepEqual((await administrator.whereNow({ uuid: 'boss' })).channels, [channel]);
+  assert.deepEqual((await client.getState({ channels: [channel] })).channels[channel], { mood: "~'()!" });
+  assert.ok((await administrator.hereNow({ channels: [], includeUUIDs: true })).channels[channel]);
+  await assert.rejects(user('eve').hereNow({ channels: [channel] }), forbidden());
+  const reader = user('bob', await grant({ [channel]: { read: true } }));
+  assert.equal((await reader.hereNow({ channels: [channel] })).totalOccupancy, 1);
+  client.unsubscribe({ channels: [channel] });
+  await ear.events('presence', 1, ({ action }) => action === 'state-change');
 });
 
 test('senseless grants are refused as the vendor does', async () => {

@@ -6,6 +6,7 @@ mod commands;
 mod full_disk;
 mod guide;
 mod kill;
+mod one_history;
 mod program;
 mod pubnub;
 mod readme;
