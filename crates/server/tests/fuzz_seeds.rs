@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every target, with what it calls.
-const TARGETS: [(&str, fn(&[u8])); 16] = [
+/// The name of a target, and what it calls.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 16] = [
     ("log_record", store_disk::fuzzing::record),
     ("log_super", store_disk::fuzzing::superblock),
     ("native_body", dialect_native::fuzzing::body),

@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     pub page_hits: Counter,
     pub page_misses: Counter,
     pub page_bytes: Gauge,
+    pub reads: Counter,
     pub refused_reads: Counter,
     pub subscriptions: Gauge,
     pub overflowed: Counter,
@@ -49,6 +50,7 @@ impl Metrics {
             page_hits: Counter::default(),
             page_misses: Counter::default(),
             page_bytes: Gauge::default(),
+            reads: Counter::default(),
             refused_reads: Counter::default(),
             subscriptions: Gauge::default(),
             overflowed: Counter::default(),
@@ -85,6 +87,7 @@ impl Metrics {
         registry.register("page_hits", "Reads served from a hot page", self.page_hits.clone());
         registry.register("page_misses", "Reads that asked the store", self.page_misses.clone());
         registry.register_with_unit("pages", "Hot pages", Unit::Bytes, self.page_bytes.clone());
+        registry.register("reads", "Reads of the store that may wait for a disk", self.reads.clone());
         registry.register("reads_refused", "Reads refused because too many waited", self.refused_reads.clone());
         registry.register("subscriptions", "Subscriptions that exist", self.subscriptions.clone());
         registry.register("subscribers_overflowed", "Mailboxes that were full", self.overflowed.clone());

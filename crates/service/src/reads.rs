@@ -42,6 +42,7 @@ impl Reads {
             self.metrics.refused_reads.inc();
             return Err(Error::new(ErrorKind::TooMany, "too many reads are waiting"));
         };
+        self.metrics.reads.inc();
         let running = self.running.clone().acquire_owned().await.map_err(Error::internal)?;
         Ok((place, running))
     }
