@@ -1,10 +1,8 @@
 //! Exchanges kept as data files, each naming the section of `protocols/pubnub.md` that it comes from, or that of
 //! `docs/dialects/pubnub.md` for what goes beyond the vendor.
 
-mod dialect;
-
+use crate::dialect::Dialect;
 use axum::body::Body;
-use dialect::Dialect;
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -60,25 +58,25 @@ fn fits(expected: &str, text: &str) -> bool {
 
 #[tokio::test]
 async fn publishing_is_answered_as_the_vendor_does() {
-    check(include_str!("exchanges/publish.json")).await;
+    check(include_str!("../exchanges/publish.json")).await;
 }
 
 #[tokio::test]
 async fn history_is_answered_as_the_vendor_does() {
-    check(include_str!("exchanges/history.json")).await;
+    check(include_str!("../exchanges/history.json")).await;
 }
 
 #[tokio::test]
 async fn subscribing_is_answered_as_the_vendor_does() {
-    check(include_str!("exchanges/subscribe.json")).await;
+    check(include_str!("../exchanges/subscribe.json")).await;
 }
 
 #[tokio::test]
 async fn access_is_refused_as_the_vendor_does() {
-    check(include_str!("exchanges/access.json")).await;
+    check(include_str!("../exchanges/access.json")).await;
 }
 
 #[tokio::test]
 async fn what_goes_beyond_the_vendor_is_answered_as_the_page_says() {
-    check(include_str!("exchanges/own.json")).await;
+    check(include_str!("../exchanges/own.json")).await;
 }

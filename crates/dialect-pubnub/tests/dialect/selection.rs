@@ -1,9 +1,7 @@
 //! Random publishes, deletions and queries, through the whole dialect, against the tables of `protocols/pubnub.md` §6.1 and
 //! §7.5, read anew: what the tables say of a plain list is what the dialect must answer.
 
-mod dialect;
-
-use dialect::Dialect;
+use crate::dialect::Dialect;
 use proptest::{prelude::*, sample::Index};
 use serde_json::Value;
 

@@ -1,10 +1,8 @@
 //! Access Manager (`protocols/pubnub.md` §11) on a keyset that asks for rights: what each operation needs, and what becomes of
 //! a poll whose token ends while it is held.
 
-mod dialect;
-
+use crate::dialect::Dialect;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use dialect::Dialect;
 use hmac::{Hmac, KeyInit, Mac};
 use model::{Clock, TICKS_PER_SECOND};
 use serde_json::{Value, json};
