@@ -97,7 +97,7 @@ pub(crate) fn position(params: &mut Params<'_>, field: &str) -> Result<Option<Po
     params.take(field)?.map(|text| Position::parse(field, &text)).transpose()
 }
 
-fn order(params: &mut Params<'_>) -> Result<Option<Order>, Problem> {
+pub(crate) fn order(params: &mut Params<'_>) -> Result<Option<Order>, Problem> {
     match params.take("order")?.as_deref() {
         None => Ok(None),
         Some("asc") => Ok(Some(Order::Ascending)),

@@ -31,6 +31,7 @@ mod reactions;
 mod retention;
 mod rights;
 mod route;
+mod search;
 mod settings;
 mod stream;
 mod wire;
@@ -99,6 +100,7 @@ impl Native {
             Endpoint::Stream => self.stream(call).await,
             Endpoint::Read => self.read(call).await,
             Endpoint::Counts => self.counts(call).await,
+            Endpoint::Search => self.search(call).await,
             Endpoint::Occupied => self.occupied(call).await,
             Endpoint::WhereIs(user) => self.where_is(call, &user).await,
             Endpoint::Groups => self.list_groups(call).await,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// Brackets inside one another in a payload or in `meta`.
 pub(crate) const JSON_DEPTH: usize = 128;
+/// Messages in the answer to a search, if the request does not say, and at most.
+pub(crate) const FOUND_MESSAGES: u64 = 20;
+pub(crate) const FOUND_MESSAGES_MOST: u64 = 100;
 /// Messages in a page, if the request does not say.
 pub(crate) const DEFAULT_LIMIT: u64 = 100;
 /// Channels in one answer of the list.

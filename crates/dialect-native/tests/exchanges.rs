@@ -26,7 +26,7 @@ struct Api {
 
 fn api() -> Api {
     let clock = Arc::new(ManualClock::default());
-    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: clock.clone() };
+    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, search: None, clock: clock.clone() };
     let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
     let stop = CancellationToken::new();
     let settings = Settings { heartbeat: Duration::from_millis(50), ..Settings::default() };

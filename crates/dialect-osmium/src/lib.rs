@@ -19,6 +19,7 @@ mod pins;
 mod reactions;
 mod realm;
 mod render;
+mod search;
 mod seats;
 mod send;
 mod session;

@@ -172,7 +172,7 @@ impl Realm {
             Request::MessagesDeleteMessage(call) => self.delete_messages(user, call).await.map(|()| None),
             Request::ReactionsAddReaction(call) => self.add_reaction(user, call).await.map(|()| None),
             Request::ReactionsRemoveReaction(call) => self.remove_reaction(user, call).await.map(|()| None),
-            Request::MessagesSearch(_) => Err(Refusal::not_served("search")),
+            Request::MessagesSearch(call) => self.search(user, call).await.map(Some),
             Request::AuthSignUp(_) => Err(Refusal::not_served("signing up")),
             Request::CoreInitialize(_) | Request::AuthAuthorize(_) | Request::AuthSignIn(_) => {
                 Err(Refusal::invalid("this belongs to the handshake"))

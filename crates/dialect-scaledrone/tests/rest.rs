@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 fn house() -> Router {
     let clock = Arc::new(ManualClock::default());
-    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: clock.clone() };
+    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, search: None, clock: clock.clone() };
     let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
     let settings = ["open", "guarded"].map(|channel| Settings {
         require_auth: channel == "guarded",

@@ -1,5 +1,5 @@
-//! The words of Scrollback: ids, names, messages, changes, windows, errors, and the three traits by which
-//! the work (`service`) knows what lies below it: [`Store`], [`Fanout`] and [`Clock`].
+//! The words of Scrollback: ids, names, messages, changes, windows, errors, and the traits by which the
+//! work (`service`) knows what lies below it: [`Store`], [`Search`], [`Fanout`] and [`Clock`].
 //!
 //! Nothing here reads a clock, touches the network or a file, or knows a vendor; nothing here is
 //! serialisable on purpose: wire shapes live in the dialects, disk shapes in `store`.
@@ -13,6 +13,7 @@ pub mod limits;
 mod message;
 mod names;
 mod page;
+mod search;
 mod selection;
 mod store;
 
@@ -30,5 +31,6 @@ pub use page::{
     ChangesPage, ChannelEntry, Due, FeedItem, FeedKind, FeedPage, Head, Order, Page, ReactionEntry, Record,
     RemovedCount, Span, Target, Version, Window,
 };
+pub use search::{Candidate, Candidates, Place, Search, SnippetPiece, Sought};
 pub use selection::{Selected, Selection, SelectionPage, SelectionWindow, Selector};
 pub use store::{ApplyError, Effort, Keyed, Settled, ShardId, Store};

@@ -47,7 +47,8 @@ pub fn overview(config: &Config) -> String {
     let mut text = format!("listens on {}\nkeeps its data in {}\n", config.listen, config.data.display());
     for app in &config.apps {
         let _ = writeln!(text, "\napp {}", app.name);
-        let _ = writeln!(text, "  keeps {}", retention(app));
+        let searched = if app.search { ", can be searched" } else { "" };
+        let _ = writeln!(text, "  keeps {}{searched}", retention(app));
         for (index, key) in app.keys.iter().enumerate() {
             let _ = writeln!(text, "  native API, key {}: {}", index + 1, key_in_words(key));
         }

@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod describe;
 mod logging;
+mod searching;
 mod serve;
 mod storage;
 mod verify;

@@ -6,7 +6,7 @@ use crate::{
     cli::ServeArguments,
     clock::SystemClock,
     config::Config,
-    configured, describe, logging,
+    configured, describe, logging, searching,
     storage::{Storage, StorageOptions},
 };
 use anyhow::Context;
@@ -51,7 +51,9 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
 
 async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let parts = Parts { store: storage.store(), fanout: None, clock: clock.clone() };
+    let index = searching::open(&config.data, &config.search).context("opening the search index")?;
+    let search = searching::capability(index.as_ref());
+    let parts = Parts { store: storage.store(), fanout: None, search, clock: clock.clone() };
     let settings = config.service.clone();
     let channels = tokio::task::spawn_blocking(|| Channels::start(parts, settings)).await?.context("starting")?;
     let stop = CancellationToken::new();
@@ -61,6 +63,10 @@ async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyho
     let metrics = edge::Metrics::register(&mut registry);
     channels.register_metrics(&mut registry);
     storage.register_metrics(&mut registry);
+    if let Some(index) = &index {
+        index.follow(storage.store()).context("starting the search index")?;
+        searching::register_metrics(index, &mut registry);
+    }
     let router = router(&config, &channels, clock, registry, &stop).await?;
 
     print_banner(&config, &listener)?;
@@ -70,6 +76,9 @@ async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyho
     }
     if tokio::time::timeout(SERVICE_STOP, channels.stop()).await.is_err() {
         tracing::warn!("the sequencer did not stop in time; what was acknowledged is safe in the log");
+    }
+    if let Some(index) = index {
+        tokio::task::spawn_blocking(move || index.close()).await?;
     }
     tracing::info!("stopped");
     Ok(())

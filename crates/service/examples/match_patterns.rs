@@ -29,7 +29,12 @@ impl Clock for RealClock {
 
 #[tokio::main]
 async fn main() -> model::Result<()> {
-    let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: Arc::new(ManualClock::default()) };
+    let parts = Parts {
+        store: Arc::new(MemoryStore::new()),
+        fanout: None,
+        search: None,
+        clock: Arc::new(ManualClock::default()),
+    };
     let channels = Channels::start(parts, Settings::default())?;
     let caller = Caller { app: AppId::new("demo")?, user: None, access: Arc::new(Access::admin()) };
     let alone = send(&channels, &caller).await?;

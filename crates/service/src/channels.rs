@@ -23,7 +23,7 @@ use crate::{
 use bytes::Bytes;
 use model::{
     AppId, Change, Channel, ChannelEntry, ChannelName, Clock, Error, ErrorKind, Fanout, Id, Record, RecordChange,
-    RecordKey, RecordKind, Result, Settled, Span, Store, limits,
+    RecordKey, RecordKind, Result, Search, Settled, Span, Store, limits,
 };
 use prometheus_client::registry::Registry;
 use std::{
@@ -45,6 +45,9 @@ pub(crate) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub live: Arc<Live>,
     pub reads: Reads,
+    /// Searches take long, so they have threads of their own.
+    pub searches: Reads,
+    pub search: Option<Arc<dyn Search>>,
     pub metrics: Metrics,
     pub attendance: Arc<Attendance>,
     pub deadlines: Arc<Deadlines>,
@@ -77,6 +80,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Carries changes to other nodes; none on one machine.
     pub fanout: Option<Arc<dyn Fanout>>,
+    /// Finds messages by their words; none where nobody searches.
+    pub search: Option<Arc<dyn Search>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -109,7 +114,7 @@ pub struct Status {
 impl Channels {
     /// Settles the store, refills the recent ring and starts the sequencer. Blocks while the store does.
     pub fn start(parts: Parts, settings: Settings) -> Result<Channels> {
-        let Parts { store, fanout, clock } = parts;
+        let Parts { store, fanout, search, clock } = parts;
         let metrics = Metrics::new();
         let settled = store.settle(SHARD, EPOCH)?;
         let live = Arc::new(live(&*store, &*clock, fanout, &settings, &settled, &metrics)?);
@@ -143,6 +148,7 @@ impl Channels {
         let (rounds, asked) = mpsc::channel();
         let keeper = Keeper {
             store: store.clone(),
+            search: search.clone(),
             clock: clock.clone(),
             live: live.clone(),
             queue: queue.clone(),
@@ -153,7 +159,8 @@ impl Channels {
         };
         spawn("maintenance", move || keeper.run())?;
 
-        let reads = Reads::new(store, &settings, metrics.clone());
+        let searches = Reads::new(store.clone(), settings.searches, settings.waiting_searches, metrics.clone());
+        let reads = Reads::new(store, settings.blocking_reads, settings.waiting_reads, metrics.clone());
         let attendance = Arc::new(Attendance::new(&settings, clock.clone()));
         let voice = Voice {
             attendance: attendance.clone(),
@@ -175,6 +182,8 @@ impl Channels {
                 clock,
                 live,
                 reads,
+                searches,
+                search,
                 metrics,
                 attendance,
                 deadlines,

@@ -177,6 +177,9 @@ impl Current {
         for channels in channels.chunks(SCRUBBED) {
             keeper.store.erase(channels)?;
         }
+        if let Some(search) = &keeper.search {
+            search.erase(keeper.live.frontier())?;
+        }
         let erasure = &mut self.work.erasure;
         erasure.state = ErasureState::Done;
         erasure.finished_at = Some(keeper.clock.now_ticks());

@@ -4,6 +4,7 @@ use crate::{
     access::{Caller, Rights, Visible},
     channels::Shared,
     pages::PageKey,
+    policies::Policies,
     retention::Retention,
 };
 use bytes::Bytes;
@@ -130,9 +131,7 @@ impl Shared {
 
     /// How far back the caller sees, and how far back anything is kept.
     pub(crate) fn reach(&self, caller: &Caller, channel: &Channel, now: Id) -> Seen {
-        let retention = self.live.policies.retention(channel);
-        let kept = retention.visible(now.ticks());
-        Seen { caller: caller.access.visible(now.ticks()), kept, retention }
+        Seen::of(&self.live.policies, caller, channel, now)
     }
 
     /// Whether others are likely to ask the same: pages from the newest end, of every author and type.
@@ -193,6 +192,13 @@ impl Shared {
 }
 
 impl Seen {
+    /// How far back a caller sees, and how far back anything is kept.
+    pub fn of(policies: &Policies, caller: &Caller, channel: &Channel, now: Id) -> Seen {
+        let retention = policies.retention(channel);
+        let kept = retention.visible(now.ticks());
+        Seen { caller: caller.access.visible(now.ticks()), kept, retention }
+    }
+
     /// What is left of a channel for the caller.
     pub fn visible(self) -> Visible {
         self.caller.and(self.kept)

@@ -14,7 +14,7 @@ use crate::{
     trusted::{ClockStatus, Watch, clock_key},
 };
 use bytes::Bytes;
-use model::{Change, Channel, Clock, Due, Error, Id, RecordChange, RecordKey, Result, Store, limits};
+use model::{Change, Channel, Clock, Due, Error, Id, RecordChange, RecordKey, Result, Search, Store, limits};
 use std::sync::{
     Arc,
     mpsc::{Receiver, RecvTimeoutError},
@@ -39,6 +39,7 @@ pub(crate) enum Round {
 /// Keeps the house.
 pub(crate) struct Keeper {
     pub store: Arc<dyn Store>,
+    pub search: Option<Arc<dyn Search>>,
     pub clock: Arc<dyn Clock>,
     pub live: Arc<Live>,
     pub queue: Arc<Queue>,

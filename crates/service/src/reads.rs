@@ -1,7 +1,7 @@
 //! The way to the store for reads that may block: on threads for blocking work, so many at once, and so many waiting
 //! for one of these; who comes then is refused at once.
 
-use crate::{Settings, metrics::Metrics};
+use crate::metrics::Metrics;
 use model::{Error, ErrorKind, Result, Store};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,9 +16,10 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
-    pub fn new(store: Arc<dyn Store>, settings: &Settings, metrics: Metrics) -> Reads {
-        let running = Arc::new(Semaphore::new(settings.blocking_reads));
-        let places = Arc::new(Semaphore::new(settings.blocking_reads + settings.waiting_reads));
+    /// So many at once, and so many that wait.
+    pub fn new(store: Arc<dyn Store>, running: usize, waiting: usize, metrics: Metrics) -> Reads {
+        let places = Arc::new(Semaphore::new(running + waiting));
+        let running = Arc::new(Semaphore::new(running));
         Reads { store, running, places, metrics }
     }
 

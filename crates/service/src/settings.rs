@@ -38,6 +38,16 @@ pub struct Settings {
     pub blocking_reads: usize,
     /// Reads that may wait for one of these; more are refused at once.
     pub waiting_reads: usize,
+    /// Searches at once.
+    pub searches: usize,
+    /// Searches that may wait for one of these; more are refused at once.
+    pub waiting_searches: usize,
+    /// Messages in one answer to a search.
+    pub search_messages: u32,
+    /// Channels that one search may name.
+    pub search_channels: usize,
+    /// Candidates that one search reads before it answers with what it has.
+    pub search_candidates: usize,
     /// Subscriptions at once.
     pub subscriptions: usize,
     /// Topics in one subscription.
@@ -126,6 +136,11 @@ impl Default for Settings {
             page_messages: 1_000,
             blocking_reads: 32,
             waiting_reads: 4_096,
+            searches: 4,
+            waiting_searches: 64,
+            search_messages: 100,
+            search_channels: 1_000,
+            search_candidates: 2_000,
             subscriptions: 100_000,
             subscription_topics: 1_000,
             mailbox_changes: 1_024,

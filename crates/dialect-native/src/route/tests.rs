@@ -3,7 +3,7 @@
 use super::*;
 
 /// Method and path of every operation, in the spelling of OpenAPI.
-const ROUTES: [(&str, &str); 50] = [
+const ROUTES: [(&str, &str); 51] = [
     ("get", "/openapi.json"),
     ("get", "/v1/apps/{app}/channels"),
     ("get", "/v1/apps/{app}/channels/{channel}/messages"),
@@ -31,6 +31,7 @@ const ROUTES: [(&str, &str); 50] = [
     ("get", "/v1/apps/{app}/stream"),
     ("post", "/v1/apps/{app}/read"),
     ("post", "/v1/apps/{app}/counts"),
+    ("get", "/v1/apps/{app}/search"),
     ("get", "/v1/apps/{app}/presence"),
     ("get", "/v1/apps/{app}/users/{user}/channels"),
     ("get", "/v1/apps/{app}/groups"),

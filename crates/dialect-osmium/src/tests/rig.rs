@@ -67,7 +67,7 @@ impl House {
     }
 
     pub async fn over(store: Arc<MemoryStore>, clock: Arc<ManualClock>, settings: Settings) -> House {
-        let parts = Parts { store: store.clone(), fanout: None, clock: clock.clone() };
+        let parts = Parts { store: store.clone(), fanout: None, search: None, clock: clock.clone() };
         let channels = Channels::start(parts, ServiceSettings::default()).expect("it starts");
         let realm = Arc::new(Realm::open(channels.clone(), settings, &*clock).await.expect("it opens"));
         let realms = Arc::new(Realms { list: vec![realm.clone()], password_checks: Semaphore::new(1) });

@@ -21,7 +21,7 @@ pub struct Dialect {
 impl Dialect {
     pub fn start() -> Dialect {
         let clock = Arc::new(ManualClock::default());
-        let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, clock: clock.clone() };
+        let parts = Parts { store: Arc::new(MemoryStore::new()), fanout: None, search: None, clock: clock.clone() };
         let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
         let keysets = vec![keyset("demo", false, true), keyset("guarded", true, true), keyset("keeping", false, false)];
         Dialect { router: router(channels, clock.clone(), keysets).expect("the keysets differ"), clock }

@@ -27,7 +27,7 @@ impl House {
 
     pub async fn with(waits: Waits) -> House {
         let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(ManualClock::default()));
-        let parts = Parts { store: store.clone(), fanout: None, clock: clock.clone() };
+        let parts = Parts { store: store.clone(), fanout: None, search: None, clock: clock.clone() };
         let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
         let stop = CancellationToken::new();
         let settings = ["open", "guarded"].map(|channel| Settings {

@@ -20,6 +20,8 @@ pub struct App {
     pub line: usize,
     /// What it keeps.
     pub retention: Retention,
+    /// Its messages can be searched.
+    pub search: bool,
     /// Dialects that are open to anyone may share channels with guarded ones.
     pub share_open: bool,
     /// The keys of the native API.
@@ -61,6 +63,7 @@ pub(super) fn read(section: Section<'_>) -> Option<App> {
         name: name.clone().unwrap_or_else(|| AppId::new("nameless").expect("a valid name")),
         line: section.line,
         retention: section.section("retention").map(retention).unwrap_or_default(),
+        search: section.flag("search", false),
         share_open: section.flag("share_open", false),
         keys: section.sections("key").into_iter().filter_map(key).collect(),
         pubnub: section.section("pubnub").and_then(vendors::pubnub),

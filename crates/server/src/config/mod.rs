@@ -35,6 +35,8 @@ pub struct Config {
     pub edge: edge::Settings,
     /// Bounds of the work.
     pub service: service::Settings,
+    /// The search index.
+    pub search: search::Settings,
     /// Bounds of the native API.
     pub native: dialect_native::Settings,
     /// The tenants.
@@ -101,6 +103,7 @@ fn config(root: Section<'_>, overrides: &Overrides) -> Config {
         data: overrides.data.clone().or(data.map(|at| at.value.into())).unwrap_or("scrollback-data".into()),
         edge: edge::Settings::default(),
         service: service::Settings::default(),
+        search: search::Settings::default(),
         native: dialect_native::Settings::default(),
         apps: Vec::new(),
     };
@@ -115,6 +118,7 @@ fn config(root: Section<'_>, overrides: &Overrides) -> Config {
     }
     config.apps = root.sections("app").into_iter().filter_map(app::read).collect();
     config.service.retention = config.apps.iter().map(|app| (app.name.clone(), app.retention)).collect();
+    config.search.apps = config.apps.iter().filter(|app| app.search).map(|app| app.name.clone()).collect();
     root.finish();
     config
 }

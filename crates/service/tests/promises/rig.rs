@@ -63,7 +63,7 @@ impl Rig {
 pub fn start(store: Arc<dyn Store>, clock: Arc<ManualClock>, settings: Settings) -> Channels {
     // Tests say when maintenance comes.
     let settings = Settings { maintenance_every: Duration::from_secs(86_400), ..settings };
-    Channels::start(Parts { store, fanout: None, clock }, settings).expect("it starts")
+    Channels::start(Parts { store, fanout: None, search: None, clock }, settings).expect("it starts")
 }
 
 pub fn admin() -> Caller {

@@ -1,0 +1,66 @@
+//! The search index in the data folder, if an app wants one, and its numbers as metrics.
+
+use model::Search;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use search::Index;
+use std::{path::Path, sync::Arc};
+
+/// Where it is in a data folder.
+const FOLDER: &str = "search";
+
+/// The index of a data folder. When no app wants one, what there is of it goes.
+pub fn open(data: &Path, settings: &search::Settings) -> model::Result<Option<Arc<Index>>> {
+    let folder = data.join(FOLDER);
+    if settings.apps.is_empty() {
+        return Index::remove(&folder).map(|()| None);
+    }
+    Index::open(&folder, settings.clone()).map(Arc::new).map(Some)
+}
+
+/// The index as the service takes it.
+pub fn capability(index: Option<&Arc<Index>>) -> Option<Arc<dyn Search>> {
+    index.map(|index| index.clone() as Arc<dyn Search>)
+}
+
+/// Shows its numbers.
+pub fn register_metrics(index: &Arc<Index>, registry: &mut Registry) {
+    registry.register_collector(Box::new(Numbers(index.clone())));
+}
+
+struct Numbers(Arc<Index>);
+
+impl std::fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Numbers")
+    }
+}
+
+impl Collector for Numbers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let status = self.0.status();
+        let counters = [
+            ("search_rebuilds", "How often the search index was made again", status.rebuilds),
+            ("search_failures", "What failed in the search index and was tried again", status.failures),
+        ];
+        for (name, help, value) in counters {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        let gauges = [
+            ("search_ready", "Whether messages can be searched: 0 while the index is made", u64::from(status.ready)),
+            ("search_documents", "Messages in the search index", status.documents),
+            ("search_bytes", "Bytes of the search index", status.bytes),
+            ("search_indexed_ms", "Unix time up to which messages are indexed", status.indexed.unix_ms()),
+        ];
+        for (name, help, value) in gauges {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?;
+        }
+        Ok(())
+    }
+}
