@@ -123,6 +123,10 @@ mod tests {
         assert!(shown.starts_with("hay ") && shown.contains("[needle] hay"), "{shown}");
         assert!(shown.len() <= SNIPPET_BYTES + 2, "{}", shown.len());
         let word = "x".repeat(1_000);
-        assert_eq!(super::snippet(&word, &[0..1_000])[0].text.len(), 1_000, "a found word is whole");
+        assert_eq!(
+            super::snippet(&word, std::slice::from_ref(&(0..1_000)))[0].text.len(),
+            1_000,
+            "a found word is whole"
+        );
     }
 }

@@ -138,8 +138,7 @@ impl Job {
     }
 
     fn find(&self, span: Span, limit: usize) -> Result<model::Candidates> {
-        let access = &self.caller.access;
-        let may_be_read = |name: &ChannelName| name.as_named().is_some() && access.allows(name, Rights::HISTORY);
+        let may_be_read = |name: &ChannelName| self.may_be_read(name);
         let sought = Sought {
             app: &self.caller.app,
             words: &self.query.words,
@@ -156,8 +155,19 @@ impl Job {
         self.search.find(&sought, self.fresh)
     }
 
+    /// Whether the channel is one in which is looked.
+    fn may_be_read(&self, name: &ChannelName) -> bool {
+        match &self.query.channels {
+            Some(names) => names.contains(name),
+            None => name.as_named().is_some() && self.caller.access.allows(name, Rights::HISTORY),
+        }
+    }
+
     /// The candidate as the caller may see it, if it may, and if it has the words.
     fn hit(&self, store: &dyn Store, candidate: &Candidate) -> Result<Option<Hit>> {
+        if !self.may_be_read(&candidate.channel) {
+            return Ok(None);
+        }
         let channel = Channel { app: self.caller.app.clone(), name: candidate.channel.clone() };
         let visible = Seen::of(&self.live.policies, &self.caller, &channel, self.now).visible();
         let window = Window {

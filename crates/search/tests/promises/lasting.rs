@@ -63,8 +63,8 @@ fn an_index_that_is_missing_damaged_or_of_other_apps_is_made_again() {
 
     house.index.close();
     let is_of_words = |path: &std::path::Path| path.extension().is_some_and(|extension| extension == "idx");
-    let files = fs::read_dir(house.folder.path()).expect("the folder").map(|entry| entry.expect("an entry").path());
-    let file = files.filter(|path| is_of_words(path)).next().expect("a file");
+    let mut files = fs::read_dir(house.folder.path()).expect("the folder").map(|entry| entry.expect("an entry").path());
+    let file = files.find(|path| is_of_words(path)).expect("a file");
     let mut bytes = fs::read(&file).expect("it is read");
     bytes[0] ^= 1;
     fs::write(&file, bytes).expect("it is written");

@@ -17,3 +17,4 @@ mod reading;
 mod removing;
 mod restart;
 mod rig;
+mod searching;
