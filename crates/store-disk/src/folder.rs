@@ -14,7 +14,7 @@ use crate::{
     disk::{Disk, RealDisk},
     log::{FileLog, random},
     settings::{BALLAST_BYTES, EngineSettings, FileLogSettings},
-    table::EngineTable,
+    table::{self, EngineTable},
 };
 use model::{Error, ErrorKind, Result};
 use std::{
@@ -77,12 +77,24 @@ pub fn open(dir: &Path, settings: &DiskSettings) -> Result<(FileLog, EngineTable
     let data = dir.to_owned();
     let free_bytes = Box::new(move || RealDisk.free_bytes(&data));
     let ballast = Arc::new(Ballast::open(dir, settings.ballast_bytes, free_bytes).map_err(cannot)?);
-    let table = EngineTable::open_with(&tables, &quarantine, settings.engine.clone(), Some(ballast.clone()))?;
+    let (engine, kept) = (settings.engine.clone(), Some(ballast.clone()));
+    let table = EngineTable::open_with(&tables, &quarantine, engine, kept, known.is_none())?;
     let log = log.with_ballast(ballast);
     if known.is_none() {
         fs::rename(dir.join(NEW_ID_NAME), dir.join(ID_NAME)).and_then(|()| sync_dir(dir)).map_err(cannot)?;
     }
     Ok((log, table, lock))
+}
+
+/// Reads every table of a data folder whole, which no read or start does; what is damaged, in words. `progress` is told
+/// the bytes that were read. A list that is damaged, so that nobody knows which tables there were, is an error. A folder
+/// that holds no store yet has none.
+pub fn verify_tables(dir: &Path, progress: &mut dyn FnMut(u64)) -> Result<Vec<String>> {
+    let _lock = lock(dir)?;
+    match read_id(&dir.join(ID_NAME))? {
+        Some(_) => table::verify(&dir.join("tables"), progress),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn lock(dir: &Path) -> Result<FolderLock> {

@@ -8,7 +8,7 @@ mod log;
 mod settings;
 mod table;
 
-pub use folder::{DiskSettings, FolderLock, open};
+pub use folder::{DiskSettings, FolderLock, open, verify_tables};
 #[doc(hidden)]
 pub use log::fuzzing;
 pub use log::{FileLog, Loss};

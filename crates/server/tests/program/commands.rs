@@ -1,6 +1,10 @@
 //! What the commands say and how they end.
 
-use crate::program::{run, scrollback, serve};
+use crate::program::{Program, assert_sound, run, scrollback, serve};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 const MISTAKES: &str = "listen = \"nowhere\"\ndta = \"x\"\n\n[[app]]\nname = \"a b\"\n";
 
@@ -45,6 +49,33 @@ fn demo_secrets_are_refused_where_others_can_reach_them() {
     let (succeeded, _, complained) = run(command);
     assert!(!succeeded);
     assert!(complained.contains("demo secret"), "{complained}");
+}
+
+#[tokio::test]
+async fn verify_names_the_table_that_is_damaged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = Program::start(folder.path());
+    program.publish("lobby", "\"a message\"").await;
+    program.kill();
+    assert_sound(folder.path());
+    let table = largest_table(&folder.path().join("tables/keyspaces"));
+    let mut bytes = fs::read(&table).expect("read");
+    bytes[10] ^= 4;
+    fs::write(&table, bytes).expect("written");
+    let mut command = scrollback(&["verify", "--data"]);
+    command.arg(folder.path());
+    let (succeeded, said, complained) = run(command);
+    assert!(!succeeded && complained.contains("one thing is wrong"), "{complained}");
+    assert!(said.contains(table.to_str().expect("a path in UTF-8")), "{said}");
+}
+
+fn largest_table(keyspaces: &Path) -> PathBuf {
+    let folders = fs::read_dir(keyspaces).expect("listed").map(|entry| entry.expect("an entry").path());
+    // The space 0 has the names of the others.
+    let folders = folders.filter(|folder| !folder.ends_with("0"));
+    let tables = folders.flat_map(|folder| fs::read_dir(folder.join("tables")).expect("listed"));
+    let tables = tables.map(|entry| entry.expect("an entry"));
+    tables.max_by_key(|table| table.metadata().expect("a size").len()).expect("a table").path()
 }
 
 #[test]

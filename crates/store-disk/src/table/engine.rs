@@ -1,12 +1,13 @@
 //! One opening of the engine and the handles of its keyspaces.
 
+use super::inventory;
 use crate::{disk, settings::EngineSettings};
 use bytes::Bytes;
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
     config::{BlockSizePolicy, CompressionPolicy},
 };
-use model::{Error, Result};
+use model::{Error, ErrorKind, Result};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -39,8 +40,18 @@ pub(super) struct Engine {
 impl Engine {
     /// Opens the engine in `dir`; files that failed writes left there go. Without merging it reads and writes as ever, and
     /// its runs add up. A journal that cannot be read is moved to `quarantine`: it holds no row.
-    pub fn open(dir: &Path, quarantine: &Path, settings: &EngineSettings, merges: bool) -> Result<Engine> {
+    /// Unless `create`, no engine there is a loss.
+    pub fn open(
+        dir: &Path,
+        quarantine: &Path,
+        settings: &EngineSettings,
+        merges: bool,
+        create: bool,
+    ) -> Result<Engine> {
         let cannot = |error| cannot_open(dir, error);
+        if !create || inventory::is_made(dir).map_err(|error| cannot(error.into()))? {
+            inventory::check(dir)?;
+        }
         if lacks_journal(dir).map_err(|error| cannot(error.into()))? {
             make_journal(dir, settings).map_err(cannot)?;
         }
@@ -243,7 +254,20 @@ pub(super) fn is_storage_full(error: &fjall::Error) -> bool {
     }
 }
 
+/// Whether the error says that what is there is not what was written.
+fn is_damage(error: &fjall::Error) -> bool {
+    use lsm_tree::Error::{ChecksumMismatch, Decompress, InvalidHeader, InvalidTag, InvalidTrailer, Unrecoverable};
+    let fjall::Error::Storage(error) = error else { return false };
+    matches!(
+        error,
+        ChecksumMismatch { .. } | Decompress(_) | InvalidHeader(_) | InvalidTag(_) | InvalidTrailer | Unrecoverable
+    )
+}
+
 pub(super) fn engine_failed(error: fjall::Error) -> Error {
+    if is_damage(&error) {
+        return Error::new(ErrorKind::Internal, "the tables are damaged; `verify` names the files").with_source(error);
+    }
     let text = match is_storage_full(&error) {
         true => "the disk is full: the tables cannot be written now",
         false => "the tables cannot be read or written now",
@@ -253,5 +277,8 @@ pub(super) fn engine_failed(error: fjall::Error) -> Error {
 
 fn cannot_open(dir: &Path, error: fjall::Error) -> Error {
     let full = if is_storage_full(&error) { "the disk is full, make room on it: " } else { "" };
-    Error::unavailable(format!("{full}cannot open the tables in {}: {error}", dir.display())).with_source(error)
+    // The engine does not say in which of its files.
+    let place = inventory::verify(dir, &mut |_| {}).unwrap_or_else(|error| vec![error.message]).join("; ");
+    let text = format!("{full}cannot open the tables in {}: {error}; {place}", dir.display());
+    Error::unavailable(text).with_source(error)
 }

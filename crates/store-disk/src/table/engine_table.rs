@@ -55,18 +55,19 @@ struct Merging {
 impl EngineTable {
     /// Opens the engine in `dir`. A journal of the engine that cannot be read is moved to `quarantine`.
     pub fn open(dir: &Path, quarantine: &Path, settings: EngineSettings) -> Result<EngineTable> {
-        EngineTable::open_with(dir, quarantine, settings, None)
+        EngineTable::open_with(dir, quarantine, settings, None, true)
     }
 
-    /// The same with a ballast, which it gives up when the disk is full.
+    /// The same with a ballast, which it gives up when the disk is full. Unless `create`, no engine there is a loss.
     pub(crate) fn open_with(
         dir: &Path,
         quarantine: &Path,
         settings: EngineSettings,
         ballast: Option<Arc<Ballast>>,
+        create: bool,
     ) -> Result<EngineTable> {
         let merges = !ballast.as_ref().is_some_and(|ballast| ballast.is_full());
-        let engine = Slot::Open(Arc::new(Engine::open(dir, quarantine, &settings, merges)?));
+        let engine = Slot::Open(Arc::new(Engine::open(dir, quarantine, &settings, merges, create)?));
         let merging = Merging { began: Instant::now(), pause: MERGE_PAUSE, again: None };
         Ok(EngineTable {
             dir: dir.to_owned(),
@@ -118,7 +119,7 @@ impl EngineTable {
             Slot::Closed => {}
         }
         let merges = !self.is_full();
-        let engine = Engine::open(&self.dir, &self.quarantine, &self.settings, merges)?;
+        let engine = Engine::open(&self.dir, &self.quarantine, &self.settings, merges, false)?;
         tracing::info!(merges, "the tables were opened again");
         state.engine = Slot::Open(Arc::new(engine));
         state.suspect = false;

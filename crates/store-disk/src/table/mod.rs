@@ -3,6 +3,8 @@
 
 mod engine;
 mod engine_table;
+mod inventory;
 mod snapshot;
 
 pub use engine_table::EngineTable;
+pub(crate) use inventory::verify;

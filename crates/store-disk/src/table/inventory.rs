@@ -1,0 +1,260 @@
+//! The engine's files as they must be before the engine may open them. It checks its blocks when it reads them, but not
+//! its lists: it would believe a list with a flipped bit, make an empty space where a list is missing, and delete what no
+//! list names. So all lists are checked here, and the one that names the spaces is read whole, before it looks at them.
+//!
+//! ```text
+//! version                       marks an engine
+//! lock                          empty
+//! 0.jnl                         the journal, which holds no row
+//! keyspaces/N/current           which list of the space N counts, and the checksum of that list
+//! keyspaces/N/v7                a list: the tables of the space, each with the checksum of its file
+//! keyspaces/N/tables/12         a table
+//! ```
+//! The space 0 holds the names of the others.
+
+use lsm_tree::{AbstractTree, Guard, SeqNo, SequenceNumberCounter};
+use model::{Error, ErrorKind, Result};
+use std::{
+    fs::{self, File},
+    io::{self, Cursor, Read},
+    path::{Path, PathBuf},
+};
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+const VERSION: &[u8] = b"FJL\x03";
+const NAMES_SPACE: &str = "0";
+const CURRENT_BYTES: usize = 8 + 16 + 1;
+const READ_BYTES: usize = 256 << 10;
+
+/// A table that a list names.
+struct Listed {
+    path: PathBuf,
+    checksum: u128,
+}
+
+/// Whether an engine was made in `dir`, to the last of its first files.
+pub(super) fn is_made(dir: &Path) -> io::Result<bool> {
+    Ok(dir.join("version").try_exists()? && dir.join("keyspaces").join(NAMES_SPACE).join("current").try_exists()?)
+}
+
+/// Refuses, by the file's name, what the engine would take for less than it is. Does not read the tables themselves, but
+/// for those with the names of the spaces.
+pub(super) fn check(dir: &Path) -> Result<()> {
+    let version = dir.join("version");
+    if read(&version)? != VERSION {
+        return Err(damaged(&version, "it is not the mark of an engine of this version"));
+    }
+    for space in spaces(dir)? {
+        for table in tables(&space)? {
+            if !table.path.try_exists().map_err(|error| unreadable(&table.path, &error))? {
+                return Err(damaged(&table.path, "it is listed and missing"));
+            }
+        }
+    }
+    // The engine does not make it again; who uses the folder is told by the folder's own lock.
+    let lock = dir.join("lock");
+    File::options().create(true).append(true).open(&lock).map(drop).map_err(|error| unreadable(&lock, &error))
+}
+
+/// Reads every table whole; what is damaged, in words. `progress` is told the bytes that were read. A damaged list is an
+/// error: nobody knows what it named.
+pub(crate) fn verify(dir: &Path, progress: &mut dyn FnMut(u64)) -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    for space in spaces(dir)? {
+        for table in tables(&space)? {
+            if let Err(error) = verify_table(&table, progress) {
+                findings.push(error.message);
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// The folders of all spaces that the engine has to find.
+fn spaces(dir: &Path) -> Result<Vec<PathBuf>> {
+    let keyspaces = dir.join("keyspaces");
+    let names = keyspaces.join(NAMES_SPACE);
+    for table in tables(&names)? {
+        verify_table(&table, &mut |_| {})?;
+    }
+    let cannot = |error: lsm_tree::Error| damaged(&names, &error.to_string());
+    let (written, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
+    let tree = lsm_tree::Config::new(&names, written, visible).open().map_err(cannot)?;
+    let mut folders = vec![names.clone()];
+    for row in tree.prefix(b"n", SeqNo::MAX, None) {
+        let key = row.key().map_err(cannot)?;
+        let number = key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
+        let number = number.ok_or_else(|| damaged(&names, "a name of a space has no number"))?;
+        folders.push(keyspaces.join(number.to_string()));
+    }
+    Ok(folders)
+}
+
+/// What the list of a space names.
+fn tables(space: &Path) -> Result<Vec<Listed>> {
+    let current_path = space.join("current");
+    let current = read(&current_path)?;
+    let Ok(current): Result<[u8; CURRENT_BYTES], _> = current.try_into() else {
+        return Err(damaged(&current_path, "it has another length"));
+    };
+    let number = u64::from_le_bytes(current[..8].try_into().expect("8 bytes"));
+    let checksum = u128::from_le_bytes(current[8..24].try_into().expect("16 bytes"));
+    let list_path = space.join(format!("v{number}"));
+    let list = read(&list_path)?;
+    if xxh3_128(&list) != checksum || current[24] != 0 {
+        return Err(damaged(&list_path, "its checksum, which `current` tells, does not fit"));
+    }
+    let unknown = || damaged(&list_path, "it has a form that this version does not know");
+    let archive = sfa::Reader::from_reader(&mut Cursor::new(&list)).map_err(|_| unknown())?;
+    let section = archive.toc().section(b"tables").ok_or_else(unknown)?;
+    let bytes = list.get(section.pos() as usize..).and_then(|bytes| bytes.get(..section.len() as usize));
+    let found = parse(&mut Fields(bytes.ok_or_else(unknown)?)).ok_or_else(unknown)?;
+    let listed = |(number, checksum): (u64, u128)| {
+        let path = space.join("tables").join(number.to_string());
+        Listed { path, checksum }
+    };
+    Ok(found.into_iter().map(listed).collect())
+}
+
+/// Levels of runs of tables, as the engine writes them: number and checksum of each table.
+fn parse(fields: &mut Fields<'_>) -> Option<Vec<(u64, u128)>> {
+    let mut found = Vec::new();
+    for _level in 0..fields.byte()? {
+        for _run in 0..fields.byte()? {
+            for _table in 0..u32::from_le_bytes(fields.take()?) {
+                let number = u64::from_le_bytes(fields.take()?);
+                let _checksum_type = fields.byte()?;
+                found.push((number, u128::from_le_bytes(fields.take()?)));
+                let _sequence: [u8; 8] = fields.take()?;
+            }
+        }
+    }
+    fields.0.is_empty().then_some(found)
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take().map(|[byte]| byte)
+    }
+}
+
+fn verify_table(table: &Listed, progress: &mut dyn FnMut(u64)) -> Result<()> {
+    let cannot = |error: io::Error| unreadable(&table.path, &error);
+    let mut file = File::open(&table.path).map_err(cannot)?;
+    let (mut hash, mut buffer) = (Xxh3::new(), vec![0; READ_BYTES]);
+    loop {
+        let bytes = file.read(&mut buffer).map_err(cannot)?;
+        if bytes == 0 {
+            break;
+        }
+        hash.update(&buffer[..bytes]);
+        progress(bytes as u64);
+    }
+    match hash.digest128() == table.checksum {
+        true => Ok(()),
+        false => Err(damaged(&table.path, "its checksum does not fit")),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    damaged(path, &error.to_string())
+}
+
+fn damaged(path: &Path, reason: &str) -> Error {
+    let text = format!("the tables are damaged in {}: {reason}; restore a backup", path.display());
+    Error::new(ErrorKind::Internal, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{settings::EngineSettings, table::engine::Engine};
+    use bytes::Bytes;
+    use store::device::{Space, SpaceRows};
+
+    /// Two spaces, one of them with two tables.
+    fn made() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(dir.path(), dir.path(), &EngineSettings::default(), false, true).unwrap();
+        for (space, key) in [(Space::Meta, "a"), (Space::Meta, "b"), (Space::Records, "c")] {
+            let row = (Bytes::from(key), Some(Bytes::from_static(b"value")));
+            engine.ingest(SpaceRows { space, rows: vec![row] }).unwrap();
+        }
+        dir
+    }
+
+    fn files(dir: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_of_a_list_is_refused() {
+        let dir = made();
+        check(dir.path()).unwrap();
+        let is_list = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name == "current" || name == "version" || name.starts_with('v')
+        };
+        // Lists that do not count any more may lie beside those that do.
+        let counts = |path: &PathBuf| {
+            let whole = fs::read(path).unwrap();
+            fs::remove_file(path).unwrap();
+            let refused = check(dir.path()).is_err();
+            fs::write(path, whole).unwrap();
+            refused
+        };
+        let lists: Vec<PathBuf> = files(dir.path()).into_iter().filter(is_list).filter(counts).collect();
+        assert_eq!(lists.len(), 1 + 2 * 3, "{lists:?}");
+        for path in lists {
+            let whole = fs::read(&path).unwrap();
+            for at in 0..whole.len() {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1 << (at % 8);
+                for damaged in [&flipped, &whole[..at]] {
+                    fs::write(&path, damaged).unwrap();
+                    let refused = check(dir.path()).map_err(|error| error.message).unwrap_err();
+                    let folder = path.parent().unwrap().to_string_lossy();
+                    assert!(refused.contains(&*folder), "byte {at} of {}: {refused}", path.display());
+                }
+            }
+            fs::write(&path, whole).unwrap();
+        }
+        check(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn verifying_names_each_table_that_is_damaged_or_missing() {
+        let dir = made();
+        assert_eq!(verify(dir.path(), &mut |_| {}).unwrap(), [""; 0]);
+        let is_table = |path: &PathBuf| {
+            let folder = path.parent().unwrap();
+            folder.ends_with("tables") && !folder.parent().unwrap().ends_with("0")
+        };
+        let tables: Vec<PathBuf> = files(dir.path()).into_iter().filter(is_table).collect();
+        assert_eq!(tables.len(), 3);
+        for (damaged, path) in tables.iter().enumerate() {
+            let mut bytes = fs::read(path).unwrap();
+            bytes[damaged * 7] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }
+        fs::remove_file(&tables[0]).unwrap();
+        let mut read = 0;
+        let found = verify(dir.path(), &mut |bytes| read += bytes).unwrap();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(tables.iter().all(|path| found.iter().any(|found| found.contains(&*path.to_string_lossy()))));
+        assert!(read > 0);
+    }
+}
