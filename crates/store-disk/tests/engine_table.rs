@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 use store::device::{Space, SpaceRows, Table};
 use store_disk::{EngineSettings, EngineTable};
@@ -45,9 +46,27 @@ impl Folder {
 }
 
 fn write(table: &EngineTable, space: Space, keys: u64, value: u8) {
+    try_write(table, space, keys, value).expect("the rows can be written");
+}
+
+fn try_write(table: &EngineTable, space: Space, keys: u64, value: u8) -> model::Result<()> {
     let rows = (0..keys).map(|key| (Bytes::from(key.to_be_bytes().to_vec()), Some(Bytes::from(vec![value; 500]))));
     let rows = SpaceRows { space, rows: rows.collect() };
-    table.write(&mut std::iter::once(rows)).expect("the rows can be written");
+    table.write(&mut std::iter::once(rows))
+}
+
+/// The folder with the files of the first space that was written.
+fn files_of_first_space(folder: &Folder) -> PathBuf {
+    folder.tables.join("keyspaces/1/tables")
+}
+
+/// Waits for what another thread does.
+fn until(what: &str, done: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < patience, "{what}");
+        thread::yield_now();
+    }
 }
 
 fn count(table: &EngineTable) -> usize {
@@ -124,6 +143,65 @@ fn journal_with_a_wrong_checksum() -> Vec<u8> {
     let at = journal.windows(7).position(|bytes| bytes == b"a value").expect("the value is in the journal");
     journal[at] ^= 1;
     journal
+}
+
+#[test]
+fn after_a_write_that_failed_none_is_made_before_the_engine_was_opened_again() {
+    let folder = Folder::new();
+    let table = folder.open();
+    write(&table, SPACE, 100, 1);
+    let files = files_of_first_space(&folder);
+    let aside = files.with_extension("aside");
+    fs::rename(&files, &aside).expect("moved");
+    fs::write(&files, "where the engine wants a folder").expect("written");
+    assert!(!table.needs_recovery());
+    try_write(&table, SPACE, 150, 2).expect_err("no file can be made");
+    assert!(table.needs_recovery());
+    let refused = table.recover().expect_err("it cannot be opened yet").message;
+    assert!(refused.contains("keyspaces/1/tables"), "{refused}");
+
+    fs::remove_file(&files).expect("removed");
+    fs::rename(&aside, &files).expect("moved");
+    try_write(&table, SPACE, 150, 2).expect_err("it is not opened again yet");
+    table.recover().expect("it can be opened");
+    assert!(!table.needs_recovery());
+    assert_eq!(count(&table), 100, "nothing of what failed");
+    write(&table, SPACE, 150, 2);
+    assert_eq!(count(&table), 150);
+    drop(table);
+    assert_eq!(count(&folder.open()), 150);
+}
+
+#[test]
+fn an_engine_that_cannot_merge_reads_and_writes_and_merges_again_when_it_can() {
+    let folder = Folder::new();
+    let table = folder.open();
+    write(&table, SPACE, 400, 0);
+    let files = fs::read_dir(files_of_first_space(&folder)).expect("listed");
+    let file = files.map(|file| file.expect("an entry").path()).next().expect("a file");
+    let flip = || {
+        let mut bytes = fs::read(&file).expect("read");
+        bytes[60] ^= 1;
+        fs::write(&file, bytes).expect("written");
+    };
+    flip();
+    let mut round = 0;
+    until("merging gives up", || !table.status().merges || try_write(&table, SPACE, 400, 1).is_err());
+    for _ in 0..10 {
+        round += 1;
+        write(&table, SPACE, 400, round);
+        let snapshot = table.snapshot().expect("a snapshot");
+        let found = snapshot.get(SPACE, &7_u64.to_be_bytes()).expect("newer runs are whole").expect("a value");
+        assert_eq!(found[0], round);
+    }
+    flip();
+    until("it wants to be opened again", || table.needs_recovery());
+    until("it is opened again", || table.recover().is_ok());
+    until("it merges", || {
+        write(&table, SPACE, 400, round);
+        table.status().runs_max <= 8
+    });
+    assert_eq!(count(&table), 400);
 }
 
 #[test]

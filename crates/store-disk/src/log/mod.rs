@@ -13,6 +13,8 @@ mod superblock;
 #[cfg(test)]
 mod sim_disk;
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod tests;
 
 pub use damage::Loss;
