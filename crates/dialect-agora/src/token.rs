@@ -75,6 +75,9 @@ fn verify_006(rest: &str, expected: Expected<'_>) -> Result<String, Refusal> {
     let crc_of_account = fields.u32()?;
     let _crc_of_uid = fields.u32()?;
     let message = fields.string()?;
+    if !fields.0.is_empty() {
+        return Err(Refusal::Malformed);
+    }
     let mut inner = Fields(message);
     let _salt = inner.u32()?;
     let dies_at = inner.u32()?;

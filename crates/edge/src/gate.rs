@@ -6,7 +6,7 @@ use crate::{
     settings::{BODY_UNIT, REQUEST_ID_BYTES, RETRY_AFTER_SECONDS},
 };
 use axum::{Router, body::Body};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::{
     convert::Infallible,
@@ -43,6 +43,7 @@ impl Gate {
     /// stream that has begun does not keep others out.
     pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let began = Instant::now();
+        let asks_first = request.method() == Method::OPTIONS;
         let id = self.ids.of(request.headers());
         request.headers_mut().insert(HeaderName::from_static(REQUEST_ID), id.clone());
         let room = self.bodies.reserve(request.body());
@@ -61,6 +62,10 @@ impl Gate {
                 overloaded()
             }
         };
+        if asks_first && response.status() == StatusCode::OK {
+            // What a browser asks before it calls is answered by the layer above all routers, which has nothing to say.
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), id);
         self.metrics.answered(response.status(), began.elapsed());
         Ok(response)

@@ -1,6 +1,7 @@
 //! Keys of the configuration to rights of the service.
 
-use crate::config::{App, Config, Key, Osmium, OsmiumUser, Scaledrone};
+use crate::config::{Agora, App, Config, Key, Osmium, OsmiumUser, Scaledrone};
+use dialect_agora as agora;
 use dialect_native as native;
 use dialect_osmium as osmium;
 use dialect_pubnub as pubnub;
@@ -50,6 +51,27 @@ pub fn scaledrone_channels(apps: &[App]) -> Vec<scaledrone::Settings> {
         message_bytes: table.message_bytes,
         connections: table.connections,
         reconnect_within: table.reconnect_within,
+    };
+    served.map(settings).collect()
+}
+
+/// The projects that Agora's callers reach, as that dialect takes them.
+pub fn agora_projects(apps: &[App]) -> Vec<agora::Settings> {
+    let served = apps.iter().filter_map(|app| Some((app, app.agora.as_ref()?)));
+    let settings = |(app, table): (&App, &Agora)| {
+        let certificates = table.certificate.iter().chain(&table.secondary_certificate);
+        let customer = table.customer_key.clone().zip(table.customer_secret.as_ref());
+        agora::Settings {
+            app: app.name.clone(),
+            app_id: table.app_id.clone(),
+            certificates: certificates.map(|secret| secret.value.clone()).collect(),
+            customer: customer.map(|(key, secret)| agora::Customer { key, secret: secret.value.clone() }),
+            require_auth: table.require_auth,
+            scopes: table.channels.clone(),
+            default_order: table.order,
+            handle_life: table.handle_life,
+            rates: table.rates,
+        }
     };
     served.map(settings).collect()
 }

@@ -21,9 +21,10 @@ pub fn banner(config: &Config, address: SocketAddr) -> String {
     for app in &config.apps {
         let pubnub = app.pubnub.as_ref().map_or("", |_| "; PubNub");
         let scaledrone = app.scaledrone.as_ref().map_or("", |_| "; Scaledrone");
+        let agora = app.agora.as_ref().map_or("", |_| "; Agora RTM");
         let osmium = app.osmium.as_ref().map_or("", |_| "; Osmium");
         let keys = counted(app.keys.len(), "key");
-        let _ = writeln!(text, "  app    {}: native API, {keys}{pubnub}{scaledrone}{osmium}", app.name);
+        let _ = writeln!(text, "  app    {}: native API, {keys}{pubnub}{scaledrone}{agora}{osmium}", app.name);
     }
     if let Some(app) = config.apps.first() {
         let _ = write!(text, "\nTry it:\n{}", example(app, address));
@@ -52,14 +53,11 @@ pub fn overview(config: &Config) -> String {
         for (index, key) in app.keys.iter().enumerate() {
             let _ = writeln!(text, "  native API, key {}: {}", index + 1, key_in_words(key));
         }
-        for line in [pubnub(app), scaledrone(app), osmium(app)].into_iter().flatten() {
+        for line in [pubnub(app), scaledrone(app), agora(app), osmium(app)].into_iter().flatten() {
             let _ = writeln!(text, "  {line}");
         }
         for line in open_doors(app, config.listen) {
             let _ = writeln!(text, "  {line}");
-        }
-        for line in vendors(app) {
-            let _ = writeln!(text, "  not served by this build: {line}");
         }
     }
     text
@@ -129,6 +127,7 @@ fn open_doors(app: &App, listen: SocketAddr) -> Vec<String> {
             "pubnub" => ("PubNub", "read and write in"),
             "scaledrone" if app.scaledrone.as_ref()?.history.is_none() => ("Scaledrone", "follow and write in"),
             "scaledrone" => ("Scaledrone", "read and write in"),
+            "agora" => ("Agora", "read and write, under any name, all peer messages and in"),
             _ => return None,
         };
         Some(format!("anyone who can reach {listen} may {may} {} through {dialect}", scopes(door.channels)))
@@ -136,13 +135,17 @@ fn open_doors(app: &App, listen: SocketAddr) -> Vec<String> {
     doors(app).iter().filter(|door| door.open).filter_map(sentence).collect()
 }
 
-/// What is configured for the other vendors' clients, a line each.
-fn vendors(app: &App) -> Vec<String> {
-    let agora = app.agora.as_ref().map(|table| {
-        let rest = table.customer_key.as_ref().map_or("off".to_owned(), |key| format!("for customer {key}"));
-        format!("Agora project {}, tokens {}, REST API {rest}", table.app_id, on(table.require_auth))
-    });
-    agora.into_iter().collect()
+/// What is served to Agora's callers.
+fn agora(app: &App) -> Option<String> {
+    let table = app.agora.as_ref()?;
+    let certificates = table.certificate.iter().chain(&table.secondary_certificate).count();
+    let tokens = match certificates {
+        0 => "no tokens".to_owned(),
+        _ => format!("tokens of {}", counted(certificates, "certificate")),
+    };
+    let customer = table.customer_key.as_ref().map_or("no customer".to_owned(), |key| format!("customer {key}"));
+    let needed = if table.require_auth { "" } else { ", neither needed" };
+    Some(format!("Agora project {}, {tokens}, {customer}{needed}", table.app_id))
 }
 
 fn osmium(app: &App) -> Option<String> {

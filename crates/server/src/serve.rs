@@ -99,6 +99,8 @@ async fn router(
     let (waits, until) = (Waits::default(), stop.clone());
     let scaledrone =
         dialect_scaledrone::router(channels.clone(), scaledrone, waits, clock.clone(), &mut registry, until);
+    let agora = access::agora_projects(&config.apps);
+    let agora = dialect_agora::router(channels.clone(), agora, clock.clone(), stop.clone()).await?;
     let osmium = access::osmium_realms(&config.apps);
     let osmium = dialect_osmium::router(channels.clone(), osmium, clock, stop.clone()).await?;
     let (channels, stop) = (channels.clone(), stop.clone());
@@ -107,7 +109,8 @@ async fn router(
         (false, false) => Err("no new messages are accepted: an unknown outcome is being settled".to_owned()),
         (false, true) => Ok(()),
     });
-    Ok(native.merge(pubnub).merge(scaledrone).merge(osmium).merge(edge::probes(readiness, Arc::new(registry))))
+    let vendors = pubnub.merge(scaledrone).merge(agora).merge(osmium);
+    Ok(native.merge(vendors).merge(edge::probes(readiness, Arc::new(registry))))
 }
 
 /// A reader of the first line learns the port that was chosen, so it is flushed at once.

@@ -11,7 +11,7 @@ mod vendors;
 
 pub use app::{App, Key};
 pub use reader::{Environment, Mistake};
-pub use vendors::{Osmium, OsmiumUser, Scaledrone};
+pub use vendors::{Agora, Osmium, OsmiumUser, Scaledrone};
 
 use reader::{Reader, Section};
 use std::{

@@ -171,6 +171,11 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// Whether a key is there at all.
+    pub fn given(&self, key: &str) -> bool {
+        self.value(key).is_some()
+    }
+
     /// A count for a bound, kept if the key is not there.
     pub fn set_count(&self, key: &str, range: RangeInclusive<u64>, setting: &mut usize) {
         if let Some(count) = self.number(key, range) {

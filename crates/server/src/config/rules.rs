@@ -27,6 +27,7 @@ pub(super) fn check(config: &Config, reader: &Reader<'_>) {
         unique_users(app, reader);
         open_beside_guarded(app, reader);
         history_beyond_a_page(app, config.service.page_messages, reader);
+        whole_agora_pages(app, config.service.page_messages, reader);
     }
     if !is_loopback(config.listen.ip()) {
         no_demo_secrets(config, reader);
@@ -58,6 +59,15 @@ fn history_beyond_a_page(app: &App, page_messages: u32, reader: &Reader<'_>) {
     }
 }
 
+/// Agora's callers count on pages of 100 messages; a few more are read to see where the next one begins.
+fn whole_agora_pages(app: &App, page_messages: u32, reader: &Reader<'_>) {
+    const NEEDED: u32 = dialect_agora::limits::PAGE_MESSAGES + dialect_agora::limits::PAGE_OVERHANG;
+    if let Some(table) = app.agora.as_ref().filter(|_| page_messages < NEEDED) {
+        let text = format!("app.agora: its pages need limits.page_messages of at least {NEEDED}");
+        reader.mistake(table.line, text);
+    }
+}
+
 /// What an operator should know before relying on it.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -65,13 +75,6 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         warnings.push("no app is configured: nobody can be served (add [[app]])".to_owned());
     }
     for app in &config.apps {
-        let tables = [(app.agora.is_some(), "agora", "Agora RTM")];
-        for (_, table, vendor) in tables.iter().filter(|(configured, ..)| *configured) {
-            warnings.push(format!(
-                "app {}: app.{table} is configured, but this build does not serve {vendor} yet",
-                app.name
-            ));
-        }
         if app.keys.is_empty() {
             warnings.push(format!("app {}: without [[app.key]] nobody can call its native API", app.name));
         }
@@ -138,11 +141,13 @@ fn secrets(app: &App) -> Vec<(&'static str, &At<Secret>)> {
     let pubnub = app.pubnub.iter().filter_map(|table| table.secret_key.as_ref());
     let scaledrone = app.scaledrone.iter().filter_map(|table| table.secret.as_ref());
     let certificate = app.agora.iter().filter_map(|table| table.certificate.as_ref());
+    let secondary = app.agora.iter().filter_map(|table| table.secondary_certificate.as_ref());
     let customer = app.agora.iter().filter_map(|table| table.customer_secret.as_ref());
     let users = app.osmium.iter().flat_map(|table| &table.users);
     keys.chain(pubnub.map(|secret| ("app.pubnub.secret_key", secret)))
         .chain(scaledrone.map(|secret| ("app.scaledrone.secret", secret)))
         .chain(certificate.map(|secret| ("app.agora.certificate", secret)))
+        .chain(secondary.map(|secret| ("app.agora.secondary_certificate", secret)))
         .chain(customer.map(|secret| ("app.agora.customer_secret", secret)))
         .chain(users.clone().map(|user| ("app.osmium.user.token", &user.token)))
         .chain(users.filter_map(|user| Some(("app.osmium.user.password", user.password.as_ref()?))))

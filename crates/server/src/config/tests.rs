@@ -147,13 +147,44 @@ fn secrets_come_from_three_places_and_are_never_shown() {
 }
 
 #[test]
-fn what_this_build_does_not_do_is_said() {
-    let warnings = read_text(DEFAULT).expect("no mistake").warnings;
-    let expected = ["Agora RTM"];
-    assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
-    for vendor in expected {
-        assert!(warnings.iter().any(|text| text.ends_with(&format!("does not serve {vendor} yet"))), "{vendor}");
-    }
+fn what_nobody_can_use_is_said() {
+    let warnings = |text: &str| read_text(text).expect("no mistake").warnings;
+    assert_eq!(warnings(DEFAULT), [""; 0], "everything that is configured there is served");
+    assert_eq!(warnings(""), ["no app is configured: nobody can be served (add [[app]])"]);
+    let keyless = warnings("[[app]]\nname = \"a\"\n");
+    assert_eq!(keyless, ["app a: without [[app.key]] nobody can call its native API"]);
+}
+
+#[test]
+fn an_agora_project_is_read_as_it_is_spelled() {
+    let text = |settings: &str| {
+        format!(
+            "[[app]]\nname = \"a\"\n[app.agora]\napp_id = \"970CA35de60c44645bbae8a215061b33\"\n\
+             certificate = \"5CFd2fd1755d40ecb72977518be15d3b\"\n{settings}\n"
+        )
+    };
+    let project = |settings: &str| {
+        let checked = read_text(&text(settings)).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        checked.config.apps[0].agora.clone().expect("a project")
+    };
+    let plain = project("");
+    assert_eq!(plain.app_id, "970CA35de60c44645bbae8a215061b33", "letter by letter");
+    assert_eq!((plain.order, plain.rates), (model::Order::Descending, dialect_agora::Rates::default()));
+    let other = project("order = \"asc\"\nhistory_rate = \"unlimited\"\nsend_rate = 7\nquery_life = \"1h\"");
+    assert_eq!((other.order, other.handle_life), (model::Order::Ascending, Duration::from_secs(3600)));
+    assert_eq!(other.rates, dialect_agora::Rates { history: 0, send: 7, events: 10 });
+    let found = mistakes(&text("order = \"up\"\nsend_rate = 0\nquery_life = \"1m\"\nsecondary_certificate = \"x\""));
+    assert_eq!(
+        found,
+        [
+            r#"6: app.agora.order: "up" is neither "asc" nor "desc""#,
+            "7: app.agora.send_rate: a number from 1 to 1000000 is needed",
+            "8: app.agora.query_life: from 10m to 1day is allowed",
+            "9: app.agora.secondary_certificate: 32 hexadecimal digits are needed",
+        ]
+    );
+    let small = format!("[limits]\npage_messages = 100\n{}", text(""));
+    assert_eq!(mistakes(&small), ["5: app.agora: its pages need limits.page_messages of at least 110"]);
 }
 
 #[test]
@@ -198,7 +229,7 @@ fn setting_of(line: &str) -> Option<&str> {
 
 /// Whether a line shows a default, not one choice of several.
 fn is_default(line: &str) -> bool {
-    const CHOICES: [&str; 5] = ["channels", "newest", "not_older_than", "email", "password"];
+    const CHOICES: [&str; 6] = ["channels", "newest", "not_older_than", "email", "password", "secondary_certificate"];
     let Some(key) = line.strip_prefix("# ").and(setting_of(line)) else { return false };
     !CHOICES.contains(&key) && !key.ends_with("_file") && !key.ends_with("_env")
 }

@@ -5,8 +5,10 @@ use super::{
     reader::{At, Section},
     units,
 };
+use dialect_agora::limits as agora_limits;
 use dialect_scaledrone::{HistoryCap, RoomHistory, RoomPattern, limits};
 use edge::Secret;
+use model::Order;
 use service::Scope;
 use std::time::Duration;
 
@@ -61,16 +63,24 @@ pub struct Scaledrone {
 pub struct Agora {
     /// The line in which it begins.
     pub line: usize,
-    /// 32 hexadecimal digits.
+    /// 32 hexadecimal digits, as they are spelled at the vendor.
     pub app_id: String,
     /// 32 hexadecimal digits; signs tokens.
     pub certificate: Option<At<Secret>>,
+    /// Another one that tokens may be signed with.
+    pub secondary_certificate: Option<At<Secret>>,
     /// User of the REST API.
     pub customer_key: Option<String>,
     /// Password of the REST API.
     pub customer_secret: Option<At<Secret>>,
-    /// Clients need a token.
+    /// Callers must say who they are.
     pub require_auth: bool,
+    /// The order of a query that does not say one.
+    pub order: Order,
+    /// How long a query may wait to be fetched.
+    pub handle_life: Duration,
+    /// How often it may be called.
+    pub rates: dialect_agora::Rates,
     /// Where; empty for everywhere.
     pub channels: Vec<Scope>,
 }
@@ -203,10 +213,8 @@ pub(super) fn agora(section: Section<'_>) -> Option<Agora> {
     if app_id.is_none() {
         section.required("app_id");
     }
-    let certificate = section.secret("certificate");
-    if let Some(certificate) = certificate.as_ref().filter(|secret| hex32(secret.value.expose()).is_err()) {
-        section.mistake(certificate.line, "app.agora.certificate: 32 hexadecimal digits are needed");
-    }
+    let certificate = agora_certificate(&section, "certificate");
+    let secondary_certificate = agora_certificate(&section, "secondary_certificate");
     let customer_key = section.text("customer_key").map(|at| at.value);
     let customer_secret = section.secret("customer_secret");
     if customer_key.is_some() != customer_secret.is_some() {
@@ -216,15 +224,59 @@ pub(super) fn agora(section: Section<'_>) -> Option<Agora> {
     if require_auth && certificate.is_none() {
         section.mistake(section.line, "app.agora: require_auth = true (the default) needs a certificate");
     }
+    let order = section.parsed("order", |text| match text {
+        "asc" => Ok(Order::Ascending),
+        "desc" => Ok(Order::Descending),
+        _ => Err(format!("{text:?} is neither \"asc\" nor \"desc\"")),
+    });
+    let mut handle_life = agora_limits::HANDLE_LIFE_LEAST;
+    let lives = agora_limits::HANDLE_LIFE_LEAST..=agora_limits::HANDLE_LIFE_MOST;
+    section.set_duration("query_life", lives, &mut handle_life);
+    let rates = agora_rates(&section);
     let channels = channels(&section);
     let line = section.line;
     section.finish();
-    Some(Agora { line, app_id: app_id?.value, certificate, customer_key, customer_secret, require_auth, channels })
+    Some(Agora {
+        line,
+        app_id: app_id?.value,
+        certificate,
+        secondary_certificate,
+        customer_key,
+        customer_secret,
+        require_auth,
+        order: order.map_or(Order::Descending, |at| at.value),
+        handle_life,
+        rates,
+        channels,
+    })
 }
 
+fn agora_certificate(section: &Section<'_>, key: &str) -> Option<At<Secret>> {
+    let certificate = section.secret(key);
+    if let Some(certificate) = certificate.as_ref().filter(|secret| hex32(secret.value.expose()).is_err()) {
+        section.mistake(certificate.line, format!("app.agora.{key}: 32 hexadecimal digits are needed"));
+    }
+    certificate
+}
+
+/// Requests in a second.
+fn agora_rates(section: &Section<'_>) -> dialect_agora::Rates {
+    let default = dialect_agora::Rates::default();
+    let rate = |key: &str, default: u32| match section.given(key) {
+        true => section.number_or(key, "unlimited", 1..=1_000_000).map_or(0, |rate| rate as u32),
+        false => default,
+    };
+    dialect_agora::Rates {
+        history: rate("history_rate", default.history),
+        send: rate("send_rate", default.send),
+        events: rate("events_rate", default.events),
+    }
+}
+
+/// The vendor compares letter by letter, so they are kept as they are spelled.
 fn hex32(text: &str) -> Result<String, String> {
     let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if fits { Ok(text.to_ascii_lowercase()) } else { Err("32 hexadecimal digits are needed".into()) }
+    if fits { Ok(text.to_owned()) } else { Err("32 hexadecimal digits are needed".into()) }
 }
 
 pub(super) fn osmium(section: Section<'_>) -> Option<Osmium> {

@@ -14,14 +14,15 @@ use std::{
 
 /// The address that the README prints; the program under test has its own.
 pub const PRINTED_ADDRESS: &str = "127.0.0.1:7117";
+/// How the README's lines for Agora's callers begin; they hang together.
+const AGORA: &str = "AGORA=";
 
 #[test]
 fn the_readme_works_as_printed_and_through_a_kill() {
     if !curl_is_there() {
         return;
     }
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).expect("the README");
-    let commands = curl_commands(&readme);
+    let commands = curl_commands(&readme());
     let [one, several, page, stream] = commands.as_slice() else { panic!("four curl lines: {commands:#?}") };
     let folder = tempfile::tempdir().expect("a folder");
     let program = Program::start(folder.path());
@@ -36,6 +37,29 @@ fn the_readme_works_as_printed_and_through_a_kill() {
 
     let program = Program::start(folder.path());
     assert_eq!(messages(&json(&program, page)), messages(&before), "every message that was answered is there");
+}
+
+/// The lines for Agora's callers, pasted as one piece: what is sent, its page, how many there are.
+#[test]
+fn the_readmes_lines_for_agora_work_when_pasted() {
+    if !curl_is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = Program::start(folder.path());
+    let readme = readme();
+    let lines = shell_blocks(&readme).find(|block| block.starts_with(AGORA)).expect("lines for Agora's callers");
+    let mut pasted = Command::new("sh");
+    pasted.arg("-c").arg(lines.replace(PRINTED_ADDRESS, &program.address.to_string()));
+    let (success, said, complaint) = run(pasted);
+    assert!(success, "{complaint}");
+    let answers = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
+    let answers: Vec<Value> = answers.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error}: {said}"));
+    let [sent, page, count] = &answers[..] else { panic!("three answers: {answers:#?}") };
+    assert_eq!(sent["code"], "message_sent");
+    let [message] = &messages(page)[..] else { panic!("one message: {page}") };
+    assert_eq!((&message["src"], &message["dst"], &message["payload"]), (&"ann".into(), &"lobby".into(), &"hi".into()));
+    assert_eq!((&message["id"], &count["count"]), (&sent["id"], &1.into()));
 }
 
 #[tokio::test]
@@ -60,9 +84,17 @@ async fn bench_measures_a_running_program() {
     assert_eq!(fanout["delivered"].as_u64(), fanout["published"].as_u64().map(|published| 3 * published));
 }
 
-/// The `curl` lines in blocks of shell commands, each joined to one line.
+fn readme() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).expect("the README")
+}
+
+fn shell_blocks(document: &str) -> impl Iterator<Item = &str> {
+    document.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next())
+}
+
+/// The `curl` lines in blocks of shell commands that stand alone, each joined to one line.
 fn curl_commands(document: &str) -> Vec<String> {
-    let blocks = document.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let blocks = shell_blocks(document).filter(|block| !block.starts_with(AGORA));
     let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
     let lines = joined.iter().flat_map(|block| block.lines());
     lines.filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
