@@ -153,6 +153,8 @@ pub enum Space {
     Reactions,
     /// Messages by the time at which they are due to expire.
     Expiring,
+    /// Messages by author and recipient.
+    Lists,
     /// What happened to messages, by channel, of seven UTC days (weeks of days since the Unix epoch).
     Changes(u32),
 }
@@ -174,6 +176,7 @@ impl Space {
             Space::Removed => "removed".into(),
             Space::Reactions => "reactions".into(),
             Space::Expiring => "expiring".into(),
+            Space::Lists => "lists".into(),
             Space::Changes(week) => format!("changes-{week}"),
         }
     }
@@ -189,6 +192,7 @@ impl Space {
                 "removed" => Space::Removed,
                 "reactions" => Space::Reactions,
                 "expiring" => Space::Expiring,
+                "lists" => Space::Lists,
                 _ => return None,
             },
             Some(("blocks", part)) => Space::Blocks(part.parse().ok().filter(|part| *part < BLOCK_SPACES)?),

@@ -7,6 +7,7 @@ use crate::{
     device::Space,
     kept_store::Shared,
     keys,
+    lists::upkeep,
     settings::{ERASE_POLL, ERASE_WAIT},
     sweep::{self, Sweeper},
 };
@@ -40,7 +41,6 @@ fn rewrite(shared: &Shared, channels: &[Channel]) -> Result<BTreeSet<Space>> {
     if !sweep::is_between_flushes(shared, &view) {
         return Err(sweep::flush_first());
     }
-    let mut sweeper = Sweeper::new(shared, &view, None);
     let mut spaces = BTreeSet::new();
     let mut numbers = BTreeSet::new();
     for channel in channels {
@@ -48,6 +48,12 @@ fn rewrite(shared: &Shared, channels: &[Channel]) -> Result<BTreeSet<Space>> {
             numbers.insert(number);
         }
     }
+    upkeep::take_all_out(shared, &numbers)?;
+    let view = shared.view()?;
+    if !view.lists.apps.is_empty() {
+        spaces.insert(Space::Lists);
+    }
+    let mut sweeper = Sweeper::new(shared, &view, None);
     for number in numbers {
         sweeper.channel(number, sweep::everything(&view, number)?, true)?;
         spaces.extend([keys::blocks_of(number), Space::Edits, Space::Reactions]);

@@ -10,6 +10,7 @@ use crate::{
     flush_altered::Altering,
     kept_store::{Shared, changes_weeks, feed_days},
     keys::{self, BlockKey},
+    lists,
     merge::{self, Flushed, Output},
     meta::{self, FeedState, Mark},
     rows::{self, ChannelRow, FeedRow},
@@ -28,6 +29,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// How long a flush takes removed messages out of lists before it leaves them to maintenance.
+const TAKE_OUT_AT_MOST: Duration = Duration::from_millis(200);
 const MAINTENANCE_POLL: Duration = Duration::from_millis(20);
 
 /// Flushes frozen tails, one at a time.
@@ -121,7 +124,12 @@ impl Flusher {
             self.write(frozen)?;
             self.written = frozen.mark.batch;
         }
-        self.finish(frozen, begun)
+        self.finish(frozen, begun)?;
+        // What this leaves to maintenance costs readers of lists a look at every message.
+        if let Err(error) = lists::upkeep::take_out_some(&shared, Instant::now() + TAKE_OUT_AT_MOST) {
+            tracing::error!(?error, "removed messages could not be taken out of lists; maintenance tries again");
+        }
+        Ok(())
     }
 
     /// Everything up to the checkpoint. Done again after a failure, it writes the same rows under the same keys.
@@ -150,6 +158,7 @@ impl Flusher {
         let mut pieces = Pieces::new(&shared, mark.batch, earlier);
         let part = frozen.tail.upto(mark.batch);
         self.write_channels(view, part, &mut pieces)?;
+        lists::flush::flush(view, part, &mut pieces, &|| self.is_stopping())?;
         write_keyed(part, &mut pieces)?;
         write_records(part, &mut pieces)?;
         self.write_feed(part, mark, &mut pieces)?;
@@ -220,7 +229,8 @@ impl Flusher {
             true => Some(Altering::begin(view, part, number, pieces.upto)?),
             false => None,
         };
-        if let Some(flushed) = merge::flush_channel(view, part, number, pieces.upto, altering.as_mut(), pieces)? {
+        let fates = (altering.as_mut(), lists::flush::keeps_removed(view, part, number)?);
+        if let Some(flushed) = merge::flush_channel(view, part, number, pieces.upto, fates, pieces)? {
             write_channel(number, &flushed, pieces);
         }
         match altering.filter(|_| alters) {
@@ -306,6 +316,7 @@ impl Flusher {
         let shared = &self.shared;
         let (table, mark) = (&*shared.table, frozen.mark);
         meta::delete_garbage(table, mark.batch)?;
+        lists::flush::delete_garbage(table, &*table.snapshot()?, mark.batch)?;
         for space in table.spaces()? {
             let is_old = match space {
                 Space::Dedup(day) => !meta::is_dedup_day_needed(day, mark.last_id),
@@ -319,6 +330,7 @@ impl Flusher {
         }
         let snapshot = table.snapshot()?;
         let feed_days: Arc<[u32]> = feed_days(table)?.into();
+        let unlisted = lists::unlisted::apps(&*snapshot)?;
         let changes_weeks: Arc<[u32]> = changes_weeks(table)?.into();
         let facts = std::mem::take(&mut self.facts);
         // Counted before it shows, so that whoever waited for it finds it counted.
@@ -326,6 +338,7 @@ impl Flusher {
         shared.views.update(|view| {
             view.frozen = None;
             view.snapshot = snapshot;
+            view.lists = Arc::new(lists::indexed::Indexed { unlisted, ..view.lists.as_ref().clone() });
             view.facts = Arc::new(view.facts.next(facts));
             view.changes_start_after = self.changes.starts_after;
             view.changes_weeks = changes_weeks;
@@ -375,7 +388,7 @@ fn write_records(part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
 pub(crate) struct Pieces<'a> {
     shared: &'a Shared,
     /// The last batch of the flush.
-    upto: u64,
+    pub upto: u64,
     rows: BTreeMap<Space, Vec<(Bytes, Option<Bytes>)>>,
     garbage: Vec<BlockKey>,
     bytes: usize,

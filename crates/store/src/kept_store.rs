@@ -7,6 +7,7 @@ use crate::{
     commit::{self, Committer, Found},
     device::{Log, Space, Table},
     flush::Flusher,
+    lists::{self, indexed::Indexed},
     meta::{self, Meta},
     settings::{SNAPSHOT_WAIT, Settings},
     stats::{Stats, StoreStatus},
@@ -54,9 +55,9 @@ impl KeptStore {
     /// checkpoint. [`Store::settle`] must follow before anything is applied. Damage is an error that names its place.
     pub fn open(log: Box<dyn Log>, table: Arc<dyn Table>, settings: Settings) -> Result<KeptStore> {
         let shard = ShardId::default();
-        let meta = match begin(&*table, shard) {
+        let (meta, lists) = match begin(&*table, shard, &settings) {
             // A full device keeps room back for these writes.
-            Err(_) if table.needs_recovery() => table.recover().and_then(|()| begin(&*table, shard))?,
+            Err(_) if table.needs_recovery() => table.recover().and_then(|()| begin(&*table, shard, &settings))?,
             begun => begun?,
         };
         let mut log = log;
@@ -66,6 +67,7 @@ impl KeptStore {
             active_upto: meta.checkpoint.batch,
             frozen: None,
             snapshot: table.snapshot()?,
+            lists: Arc::new(lists),
             checkpoint: meta.checkpoint.batch,
             settled: false,
             feed_starts_after: meta.feed.starts_after,
@@ -190,10 +192,12 @@ impl Shared {
 }
 
 /// Reads how far the table goes, and finishes what a flush that was cut off behind its checkpoint left.
-fn begin(table: &dyn Table, shard: ShardId) -> Result<Meta> {
+fn begin(table: &dyn Table, shard: ShardId, settings: &Settings) -> Result<(Meta, Indexed)> {
     let meta = Meta::open(table, &*table.snapshot()?, shard)?;
     meta::delete_garbage(table, meta.checkpoint.batch)?;
-    Ok(meta)
+    lists::flush::delete_garbage(table, &*table.snapshot()?, meta.checkpoint.batch)?;
+    let lists = lists::open(table, &meta, settings)?;
+    Ok((meta, lists))
 }
 
 /// Reads the log past the checkpoint. A flush that was cut off is done again with exactly the batches that it had: then

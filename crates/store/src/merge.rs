@@ -61,7 +61,7 @@ pub(crate) fn flush_channel(
     frozen: Part<'_>,
     number: u64,
     upto: u64,
-    mut fates: Option<&mut Altering<'_>>,
+    (mut fates, keeps_gone): (Option<&mut Altering<'_>>, bool),
     output: &mut dyn Output,
 ) -> Result<Option<Flushed>> {
     let Some(ends) = frozen.ends(number)? else { return Ok(None) };
@@ -72,7 +72,8 @@ pub(crate) fn flush_channel(
         for (key, rows) in read_back(view, number, from)? {
             cutter.output.garbage(key);
             for row in rows {
-                cutter.push(without_gone(row, &mut fates)?)?;
+                // Its content says which lists it is to be taken out of; a sweep leaves it out after that.
+                cutter.push(if keeps_gone { row } else { without_gone(row, &mut fates)? })?;
             }
         }
     }

@@ -164,6 +164,12 @@ impl TailRemoved {
         Some(found)
     }
 
+    /// What the first `batches` batches removed, in their order.
+    pub fn ranges(&self, batches: usize) -> Vec<SeqRange> {
+        let shown = self.log.iter().take_while(|(batch, ..)| (*batch as usize) < batches);
+        shown.map(|(.., range)| *range).collect()
+    }
+
     /// The containers of which something was removed.
     pub fn containers(&self) -> impl Iterator<Item = u64> {
         self.containers.keys().copied()

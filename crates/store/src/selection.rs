@@ -6,13 +6,17 @@ use crate::{
     content::Content,
     edits::NewestEdits,
     facts::Place,
+    lists::{
+        ListKey,
+        ranked::{Ranks, merged},
+    },
     scan::{Hit, Scanned},
     view::View,
 };
 use bytes::Bytes;
 use model::{
     AppId, Channel, ChannelName, Error, Id, Message, Order, Result, Selected, Selection, SelectionPage,
-    SelectionWindow, Span, limits,
+    SelectionWindow, Selector, Span, limits,
 };
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -28,15 +32,22 @@ impl View {
         window: &SelectionWindow,
         names: &NameCache,
     ) -> Result<SelectionPage> {
-        let Scanned { mut hits, names } = self.scan(app, selection, window.span, window.now, names)?;
-        let total = hits.len() as u64;
+        let limit = u64::from(window.limit.min(limits::PAGE_MESSAGES));
+        let mut found = self.find(app, selection, window.span, window.now, names)?;
+        let total = found.total();
+        // As ranks from the oldest on.
+        let (first, end) = match window.order {
+            Order::Ascending => (window.offset.min(total), window.offset.saturating_add(limit).min(total)),
+            Order::Descending => {
+                let end = total.saturating_sub(window.offset);
+                (end.saturating_sub(limit), end)
+            }
+        };
+        let mut hits = found.hits(first, (end - first) as usize)?;
         if window.order == Order::Descending {
             hits.reverse();
         }
-        let offset = usize::try_from(window.offset).unwrap_or(usize::MAX);
-        let limit = window.limit.min(limits::PAGE_MESSAGES) as usize;
-        let chosen = hits.into_iter().skip(offset).take(limit);
-        let mut messages = self.fetch(app, chosen, window.order, &names)?;
+        let mut messages = self.fetch(app, hits, window.order, &found.names)?;
         if window.order == Order::Descending {
             messages.reverse();
         }
@@ -52,14 +63,58 @@ impl View {
         now: Id,
         names: &NameCache,
     ) -> Result<u64> {
-        Ok(self.scan(app, selection, span, now, names)?.hits.len() as u64)
+        Ok(self.find(app, selection, span, now, names)?.total())
+    }
+
+    /// By ranks where the indices can answer, else by looking at every message.
+    fn find<'a>(
+        &'a self,
+        app: &AppId,
+        selection: &Selection,
+        span: Span,
+        now: Id,
+        names: &'a NameCache,
+    ) -> Result<Found<'a>> {
+        let by_seqs = |(selector, _): &(Selector, Id)| matches!(selector, Selector::Channel(_));
+        if !self.lists.is_complete(app) && !selection.parts().iter().all(by_seqs) {
+            let Scanned { hits, names } = self.scan(app, selection, span, now, names)?;
+            return Ok(Found { source: Source::Scan(hits), names });
+        }
+        let mut found = Found { source: Source::Scan(Vec::new()), names: HashMap::new() };
+        let mut sources: Vec<Box<dyn Ranks + 'a>> = Vec::new();
+        for (selector, after) in selection.parts() {
+            let span = Span { after: span.after.max(*after), upto: span.upto };
+            if span.is_empty() {
+                continue;
+            }
+            let key = app.as_str();
+            let list = match selector {
+                Selector::Author(author) => ListKey::author(key, author),
+                Selector::Recipient(recipient) => ListKey::recipient(key, recipient),
+                Selector::Pair { author, recipient } => ListKey::pair(key, author, recipient),
+                Selector::AuthorIn { channel: ChannelName::Direct(..), .. } => continue,
+                Selector::AuthorIn { channel: name, .. } | Selector::Channel(name) => {
+                    let channel = Channel { app: app.clone(), name: name.clone() };
+                    let Some(place) = self.place(&channel, names)? else { continue };
+                    found.names.insert(place.number, name.clone());
+                    let Selector::AuthorIn { author, .. } = selector else {
+                        sources.push(Box::new(self.channel_ranks(channel, place, span, now, names)?));
+                        continue;
+                    };
+                    ListKey::within(key, author, place.number)
+                }
+            };
+            sources.push(Box::new(self.list_ranks(app, list, span, now)?));
+        }
+        found.source = Source::Ranks(sources);
+        Ok(found)
     }
 
     /// These messages, which are there and come in this order; up to the one that crosses the bound of bytes.
     fn fetch(
         &self,
         app: &AppId,
-        chosen: impl Iterator<Item = Hit>,
+        chosen: Vec<Hit>,
         order: Order,
         names: &HashMap<u64, ChannelName>,
     ) -> Result<Vec<Selected>> {
@@ -70,7 +125,10 @@ impl View {
             let fetcher = match channels.entry(number) {
                 Entry::Occupied(there) => there.into_mut(),
                 Entry::Vacant(vacant) => {
-                    let name = names.get(&number).ok_or_else(|| nowhere(id, number))?.clone();
+                    let name = match names.get(&number) {
+                        Some(name) => name.clone(),
+                        None => self.listed_name(number)?.ok_or_else(|| nowhere(id, number))?,
+                    };
                     vacant.insert(Fetcher::new(self, Channel { app: app.clone(), name }, number, order)?)
                 }
             };
@@ -82,6 +140,35 @@ impl View {
             }
         }
         Ok(messages)
+    }
+}
+
+/// What a selection has in a span.
+struct Found<'a> {
+    source: Source<'a>,
+    /// Channels whose names are known.
+    names: HashMap<u64, ChannelName>,
+}
+
+enum Source<'a> {
+    Ranks(Vec<Box<dyn Ranks + 'a>>),
+    Scan(Vec<Hit>),
+}
+
+impl Found<'_> {
+    fn total(&self) -> u64 {
+        match &self.source {
+            Source::Ranks(sources) => sources.iter().map(|source| source.total()).sum(),
+            Source::Scan(hits) => hits.len() as u64,
+        }
+    }
+
+    /// Those from the one with `rank` before it on.
+    fn hits(&mut self, rank: u64, most: usize) -> Result<Vec<Hit>> {
+        match &mut self.source {
+            Source::Ranks(sources) => merged(sources, rank, most),
+            Source::Scan(hits) => Ok(hits.iter().skip(rank as usize).take(most).copied().collect()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every bound of the store, in one place: settings with defaults, and constants that the disk format relies on.
 
-use std::time::Duration;
+use model::AppId;
+use std::{collections::BTreeSet, time::Duration};
 
 /// What an operator, or a test, may change. Times are real time: they bound waits, they decide nothing.
 #[derive(Clone, Debug)]
@@ -25,6 +26,9 @@ pub struct Settings {
     pub feed_days: usize,
     /// Bytes of feed that are always kept; above them the feed may take [`FEED_SHARE`] of the blocks.
     pub feed_bytes_min: u64,
+    /// Apps whose messages are listed by author and recipient. Selections of other apps look at every message. An app that
+    /// comes in later is caught up on by maintenance; until that is done its selections do so, too.
+    pub indexed_apps: BTreeSet<AppId>,
     /// Weeks of the channels' change feeds that are kept, the newest among them: five are 28 days at least.
     pub changes_weeks: usize,
 }
@@ -41,6 +45,7 @@ impl Default for Settings {
             runs_wait: Duration::from_secs(10),
             feed_days: 7,
             feed_bytes_min: 64 << 20,
+            indexed_apps: BTreeSet::new(),
             changes_weeks: 5,
         }
     }
@@ -63,6 +68,12 @@ pub(crate) const ERASE_WAIT: Duration = Duration::from_secs(60);
 pub(crate) const DUE_SETTLED: usize = 50_000;
 /// The longest that one exact scan of a selection may take; a view is held no longer.
 pub(crate) const SCAN_AT_MOST: Duration = Duration::from_secs(10);
+/// Messages removed by one tail that readers of lists look up; with more, they look at every message of their list.
+pub(crate) const GONE_MAX: u64 = 16_384;
+/// Seqs that a walk passes over before it seeks.
+pub(crate) const PICK_GAP: u64 = 1024;
+/// Messages that maintenance takes out of lists, or puts in, at a time.
+pub(crate) const LISTED_AT_ONCE: usize = 8_192;
 /// A page jumps over removed messages when at least so many lie side by side.
 pub(crate) const JUMP_FROM: u64 = 256;
 /// The feed may take one part in this many of the bytes written as blocks.

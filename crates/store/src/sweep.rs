@@ -7,7 +7,9 @@ use crate::{
     device::{Snapshot, Space, SpaceRows},
     facts::{Facts, Place},
     kept_store::Shared,
-    keys, meta,
+    keys,
+    lists::upkeep,
+    meta,
     reactions::{self, Fate, Fates, unique_hash},
     removed::{CONTAINER_SEQS, Removed, Root},
     rows,
@@ -65,6 +67,8 @@ pub(crate) fn sweep(shared: &Shared, budget: Duration) -> Result<bool> {
     if !is_between_flushes(shared, &view) {
         return Ok(true);
     }
+    let more_of_lists = upkeep::keep_up(shared, Some(until))?;
+    let view = shared.view()?;
     let mut sweeper = Sweeper::new(shared, &view, Some(until));
     for row in view.rows(Space::Meta, meta::sweep_rows(), false) {
         let (key, value) = row?;
@@ -72,13 +76,16 @@ pub(crate) fn sweep(shared: &Shared, budget: Duration) -> Result<bool> {
             break;
         }
         let number = meta::parse_sweep(&key)?;
+        if upkeep::is_unlisted(&view, number)? {
+            continue;
+        }
         let asked = SweepRow::decode(&key, &value)?;
         let left = sweeper.channel(number, asked, false)?;
         let is_done = left.containers.is_empty() && !sweeper.is_over();
         let value = (!is_done).then(|| left.encode(&key));
         sweeper.put_last(Space::Meta, key, value);
     }
-    let more = sweeper.is_over();
+    let more = more_of_lists || sweeper.is_over();
     sweeper.finish()?;
     Ok(more)
 }
@@ -118,8 +125,10 @@ impl<'a> Sweeper<'a> {
     /// blocks of which half is gone.
     pub fn channel(&mut self, number: u64, asked: SweepRow, every: bool) -> Result<SweepRow> {
         let view = self.view;
-        let place = view.place_of(number, view.known(number)?);
-        let mut removed = view.removed(&place)?;
+        // What only the tails removed keeps its content: it says which lists a message is in.
+        let known = view.known(number)?;
+        let place = Place { number, floor: known.facts.floor, known };
+        let mut removed = Removed::of_table(view, number, view.root(&place)?);
         let mut facts = place.known.facts;
         facts.swept = self.drop_below_floor(&place, every)?;
         let mut left = asked;

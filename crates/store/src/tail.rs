@@ -7,6 +7,7 @@ use crate::{
     codec::{self, Altered, Entry},
     device::LogRecord,
     keys,
+    lists::fresh::Fresh,
     wire::{Malformed, Parsed},
 };
 use bytes::Bytes;
@@ -67,6 +68,7 @@ pub(crate) struct Tail {
     records: RwLock<BTreeMap<Box<[u8]>, Vec<Place>>>,
     altered: RwLock<HashMap<u64, Box<Alterations>, RandomState>>,
     due: RwLock<DueEntries>,
+    fresh: Fresh,
     resident: AtomicUsize,
     log_bytes: AtomicUsize,
     changes: AtomicUsize,
@@ -117,6 +119,7 @@ impl Tail {
             records: RwLock::default(),
             altered: RwLock::default(),
             due: RwLock::default(),
+            fresh: Fresh::default(),
             resident: AtomicUsize::new(0),
             log_bytes: AtomicUsize::new(0),
             changes: AtomicUsize::new(0),
@@ -306,6 +309,23 @@ impl<'a> Part<'a> {
     pub fn batches(&self) -> Vec<TailBatch> {
         let batches = read(&self.tail.batches);
         batches[..self.count.min(batches.len())].to_vec()
+    }
+
+    /// Its batches from an index on.
+    pub fn batches_from(&self, index: usize) -> Vec<TailBatch> {
+        let batches = read(&self.tail.batches);
+        let shown = &batches[..self.count.min(batches.len())];
+        shown.get(index..).map(<[TailBatch]>::to_vec).unwrap_or_default()
+    }
+
+    /// Whether it has the batch with this index.
+    pub fn has_batch(&self, index: u32) -> bool {
+        (index as usize) < self.count
+    }
+
+    /// The lists of the tail.
+    pub fn fresh(&self) -> &'a Fresh {
+        &self.tail.fresh
     }
 
     /// The batches that have changes in a span, the oldest first, until they hold `changes` of them at least.

@@ -52,6 +52,7 @@ pub(crate) fn verify(view: &View, shard: ShardId, progress: &mut dyn FnMut(Progr
     }
     verifier.heads(&channels)?;
     verifier.altered(&channels)?;
+    verifier.lists()?;
     verifier.feed()?;
     verifier.records()?;
     (verifier.progress)(verifier.done);

@@ -4,6 +4,7 @@
 use crate::{
     device::{Rows, Snapshot, Space},
     facts::FactCache,
+    lists::indexed::Indexed,
     meta::Mark,
     tail::{Part, Tail},
 };
@@ -26,6 +27,8 @@ pub(crate) struct View {
     pub snapshot: Arc<dyn Snapshot>,
     /// What was read of the snapshot about channels.
     pub facts: Arc<FactCache>,
+    /// Which apps are listed by author and recipient.
+    pub lists: Arc<Indexed>,
     /// Blocks that were written by a flush above this batch are not to be seen: the tails have their messages.
     pub checkpoint: u64,
     /// Whether it was decided what is there; before that nothing is answered.

@@ -174,6 +174,7 @@ fn options(space: Space) -> KeyspaceCreateOptions {
         | Space::Removed
         | Space::Reactions
         | Space::Expiring
+        | Space::Lists
         | Space::Changes(_) => ROWS_DATA_BLOCK_BYTES,
     };
     KeyspaceCreateOptions::default()

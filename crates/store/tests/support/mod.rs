@@ -1,7 +1,7 @@
 //! A store on memory devices, and the ways in which a test can treat it.
 
-use model::Store;
-use std::sync::Arc;
+use model::{AppId, Store};
+use std::{collections::BTreeSet, sync::Arc};
 use store::{KeptStore, Settings};
 use testkit::{LogDisk, LogFault, Outcome, TableDisk, store_suite::StoreUnderTest};
 
@@ -17,6 +17,17 @@ pub struct OnMemory {
 #[allow(dead_code, reason = "not every test file uses every helper")]
 pub fn small_tails() -> Settings {
     Settings { tail_bytes: 4 << 10, piece_bytes: 2 << 10, ..Settings::default() }
+}
+
+/// The same, with the apps of the tests listed by author and recipient.
+#[allow(dead_code, reason = "not every test file uses every helper")]
+pub fn listed(settings: Settings) -> Settings {
+    Settings { indexed_apps: apps(), ..settings }
+}
+
+/// The apps of the tests.
+pub fn apps() -> BTreeSet<AppId> {
+    ["demo", "demo2"].into_iter().map(|app| AppId::new(app).expect("a valid name")).collect()
 }
 
 impl OnMemory {

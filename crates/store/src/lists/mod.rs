@@ -1,0 +1,222 @@
+//! The indices by author and recipient: for each author, recipient, pair, and author in a channel, a *list* of its
+//! messages by growing id, in a tree that counts, so that a rank, an offset and a count are descents.
+//!
+//! A list holds what its messages were when the checkpoint was moved (`tree`), less what maintenance has taken out since
+//! (`upkeep`); what is newer is in the tails (`fresh`). What was removed and is not taken out yet, and what is due, is left
+//! out when reading (`ranked`). Only apps of [`crate::Settings::indexed_apps`] have lists (`indexed`).
+
+pub(crate) mod flush;
+pub(crate) mod fresh;
+pub(crate) mod grow;
+pub(crate) mod indexed;
+pub(crate) mod node;
+pub(crate) mod ranked;
+pub(crate) mod tree;
+pub(crate) mod unlisted;
+pub(crate) mod upkeep;
+pub(crate) mod verify;
+
+use crate::{
+    content::Content,
+    device::{Space, Table},
+    keys,
+    meta::Meta,
+    rows,
+    settings::Settings,
+    view::View,
+    wire::{Malformed, Parsed},
+};
+use bytes::Bytes;
+use indexed::Indexed;
+use model::{AppId, Channel, ChannelName, Id, Result};
+use std::ops::Range;
+
+/// Lists by kind, each followed by `app ‖ 0`.
+const AUTHOR: u8 = b'a';
+/// By author in a channel.
+const WITHIN: u8 = b'c';
+const PAIR: u8 = b'p';
+const RECIPIENT: u8 = b'r';
+/// Not a list: the names of channels by number.
+const NAMES: u8 = b'n';
+
+const KINDS: [u8; 4] = [AUTHOR, WITHIN, PAIR, RECIPIENT];
+
+/// Rows of a list, behind its key.
+const NODE: u8 = b'n';
+const ROOT: u8 = b'r';
+
+/// The key of a list: what the keys of all its rows begin with, and no row of another list does.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct ListKey(Box<[u8]>);
+
+impl ListKey {
+    pub fn author(app: &str, author: &str) -> ListKey {
+        ListKey::of(AUTHOR, app, [author])
+    }
+
+    pub fn recipient(app: &str, recipient: &str) -> ListKey {
+        ListKey::of(RECIPIENT, app, [recipient])
+    }
+
+    pub fn pair(app: &str, author: &str, recipient: &str) -> ListKey {
+        ListKey::of(PAIR, app, [author, recipient])
+    }
+
+    pub fn within(app: &str, author: &str, channel: u64) -> ListKey {
+        let ListKey(stem) = ListKey::of(WITHIN, app, [author]);
+        ListKey([&stem, &channel.to_be_bytes()[..]].concat().into())
+    }
+
+    /// No name holds a NUL.
+    fn of<const N: usize>(kind: u8, app: &str, names: [&str; N]) -> ListKey {
+        let mut key = Vec::with_capacity(2 + app.len() + names.iter().map(|name| name.len() + 1).sum::<usize>() + 8);
+        key.push(kind);
+        for name in [app].into_iter().chain(names) {
+            key.extend_from_slice(name.as_bytes());
+            key.push(0);
+        }
+        ListKey(key.into())
+    }
+
+    pub fn root(&self) -> Bytes {
+        [&self.0, &[ROOT][..]].concat().into()
+    }
+
+    pub fn node(&self, level: u8, first: Id, revision: u64) -> Bytes {
+        let tag = [NODE, level];
+        [&self.0, &tag[..], &first.raw().to_be_bytes(), &revision.to_be_bytes()].concat().into()
+    }
+
+    /// All rows of the list.
+    pub fn rows(&self) -> Range<Bytes> {
+        Bytes::copy_from_slice(&self.0)..keys::end_of_prefix(&self.0)
+    }
+
+    /// The list that a row belongs to, and whether the row is its root.
+    pub fn parse_row(key: &[u8]) -> Parsed<(ListKey, bool)> {
+        let malformed = Malformed("key of a list's row");
+        let names = match key.first() {
+            Some(&(AUTHOR | RECIPIENT | WITHIN)) => 2,
+            Some(&PAIR) => 3,
+            _ => return Err(malformed),
+        };
+        let mut ends = key.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at + 1);
+        let end = ends.nth(names - 1).ok_or(malformed)? + if key[0] == WITHIN { 8 } else { 0 };
+        let (list, row) = key.split_at_checked(end).ok_or(malformed)?;
+        match row {
+            [ROOT] => Ok((ListKey(list.into()), true)),
+            [NODE, rest @ ..] if rest.len() == 17 => Ok((ListKey(list.into()), false)),
+            _ => Err(malformed),
+        }
+    }
+
+    /// The app that it is of.
+    pub fn app(&self) -> &[u8] {
+        let names = &self.0[1..];
+        &names[..names.iter().position(|byte| *byte == 0).unwrap_or(names.len())]
+    }
+}
+
+/// Which apps have lists when the store is opened.
+pub(crate) fn open(table: &dyn Table, meta: &Meta, settings: &Settings) -> Result<Indexed> {
+    let snapshot = table.snapshot()?;
+    let mut lists = Indexed::load(&*snapshot)?;
+    let is_between_flushes = meta.flushing <= meta.checkpoint.batch;
+    if is_between_flushes && !lists.is_in_line(&settings.indexed_apps) {
+        lists.bring_in_line(table, &*snapshot, &settings.indexed_apps, meta.checkpoint.last_id)?;
+    }
+    Ok(lists)
+}
+
+/// The lists of an app, of each kind.
+fn rows_of_app(app: &AppId) -> [Range<Bytes>; 4] {
+    KINDS.map(|kind| {
+        let stem = [&[kind], app.as_str().as_bytes(), &[0]].concat();
+        let end = keys::end_of_prefix(&stem);
+        stem.into()..end
+    })
+}
+
+/// Key of the name of a channel.
+pub(crate) fn name_row(number: u64) -> Bytes {
+    [&[NAMES][..], &number.to_be_bytes()].concat().into()
+}
+
+/// The row that names a channel.
+pub(crate) fn encode_name(channel: &Channel, number: u64) -> (Bytes, Bytes) {
+    let key = name_row(number);
+    let mut name = Vec::new();
+    keys::put_channel(&mut name, channel);
+    let value = rows::seal(&key, &name);
+    (key, value)
+}
+
+impl View {
+    /// The name of a channel that has messages in lists.
+    pub fn listed_name(&self, number: u64) -> Result<Option<ChannelName>> {
+        for part in self.parts() {
+            if let Some(name) = part.name_of(number)? {
+                return Ok(Some(keys::parse_channel(&name)?.name));
+            }
+        }
+        let key = name_row(number);
+        let Some(value) = self.get(Space::Lists, &key)? else { return Ok(None) };
+        Ok(Some(keys::parse_channel(&rows::open(&key, &value)?)?.name))
+    }
+}
+
+/// A channel as the lists see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub app: AppId,
+    pub number: u64,
+    is_direct: bool,
+}
+
+impl Listed {
+    pub fn new(channel: &Channel, number: u64) -> Listed {
+        Listed { app: channel.app.clone(), number, is_direct: matches!(channel.name, ChannelName::Direct(..)) }
+    }
+
+    /// The lists that a message of the channel belongs to.
+    pub fn lists_of(&self, content: &Content<'_>) -> impl Iterator<Item = ListKey> + use<> {
+        let app = self.app.as_str();
+        let author = content.author();
+        let recipient = content.recipient().filter(|_| self.is_direct);
+        let by = author.map(|author| ListKey::author(app, author));
+        let to = recipient.map(|recipient| ListKey::recipient(app, recipient));
+        let pair = author.zip(recipient).map(|(author, recipient)| ListKey::pair(app, author, recipient));
+        let within = author.filter(|_| !self.is_direct).map(|author| ListKey::within(app, author, self.number));
+        [by, to, pair, within].into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_of_one_list() {
+        let lists = [
+            ListKey::author("demo", "ann"),
+            ListKey::author("demo", "an"),
+            ListKey::author("dem", "ann"),
+            ListKey::recipient("demo", "ann"),
+            ListKey::pair("demo", "ann", "bob"),
+            ListKey::pair("demo", "ann", "bobn"),
+            ListKey::within("demo", "ann", 0),
+            ListKey::within("demo", "ann", 1 << 8),
+            ListKey::within("demo", "ann", 0x6e00),
+        ];
+        for (one, list) in lists.iter().enumerate() {
+            assert_eq!(ListKey::parse_row(&list.root()), Ok((list.clone(), true)));
+            assert_eq!(ListKey::parse_row(&list.node(1, Id::from_raw(7), 3)), Ok((list.clone(), false)));
+            assert_eq!(list.app(), if one == 2 { &b"dem"[..] } else { b"demo" });
+            for (other, another) in lists.iter().enumerate() {
+                assert_eq!(list.rows().contains(&another.root()), one == other);
+                assert_eq!(list.rows().contains(&another.node(0, Id::MIN, 1)), one == other);
+            }
+        }
+    }
+}
