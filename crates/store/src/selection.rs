@@ -90,6 +90,7 @@ impl View {
             let key = app.as_str();
             let list = match selector {
                 Selector::Author(author) => ListKey::author(key, author),
+                Selector::Sender(author) => ListKey::sender(key, author),
                 Selector::Recipient(recipient) => ListKey::recipient(key, recipient),
                 Selector::Pair { author, recipient } => ListKey::pair(key, author, recipient),
                 Selector::AuthorIn { channel: ChannelName::Direct(..), .. } => continue,

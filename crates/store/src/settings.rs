@@ -26,9 +26,10 @@ pub struct Settings {
     pub feed_days: usize,
     /// Bytes of feed that are always kept; above them the feed may take [`FEED_SHARE`] of the blocks.
     pub feed_bytes_min: u64,
-    /// Apps whose messages are listed by author and recipient. Selections of other apps look at every message. An app that
-    /// comes in later is caught up on by maintenance; until that is done its selections do so, too.
-    pub indexed_apps: BTreeSet<AppId>,
+    /// Apps whose messages are listed by author and recipient; none leaves it as it is. Selections of other apps look at
+    /// every message. An app that comes in later is caught up on by maintenance; until that is done its selections do so,
+    /// too. The lists of one that is left out are discarded.
+    pub indexed_apps: Option<BTreeSet<AppId>>,
     /// Weeks of the channels' change feeds that are kept, the newest among them: five are 28 days at least.
     pub changes_weeks: usize,
 }
@@ -45,7 +46,7 @@ impl Default for Settings {
             runs_wait: Duration::from_secs(10),
             feed_days: 7,
             feed_bytes_min: 64 << 20,
-            indexed_apps: BTreeSet::new(),
+            indexed_apps: None,
             changes_weeks: 5,
         }
     }

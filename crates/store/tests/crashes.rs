@@ -4,12 +4,12 @@
 mod support;
 
 use model::{
-    ApplyError, Batch, Change, Channel, Effort, FeedItem, FeedKind, Id, Order, Position, Reaction, Seq, Span, Store,
-    Target, What, Window,
+    ApplyError, Batch, Change, Channel, ChannelName, Effort, FeedItem, FeedKind, Id, Order, Position, Reaction,
+    Selection, SelectionWindow, Selector, Seq, Span, Store, Target, What, Window,
 };
 use proptest::prelude::*;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -19,11 +19,19 @@ use std::{
 use store::Settings;
 use support::OnMemory;
 use testkit::{
-    BatchBuilder, ChannelState, Fields, LogFault, MemoryStore, TableFault, channel, judge, removal_of, setting,
+    BatchBuilder, ChannelState, Fields, LogFault, MemoryStore, TableFault, app, channel, judge, removal_of, setting,
     store_suite::StoreUnderTest, user,
 };
 
 const CHANNELS: usize = 5;
+
+/// The channels of a run: the last one is a direct chat.
+fn room(n: usize) -> Channel {
+    match n + 1 {
+        CHANNELS => Channel { name: ChannelName::direct("ann", "bob"), ..channel("chat") },
+        _ => channel(&format!("room {n}")),
+    }
+}
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -52,6 +60,8 @@ enum Op {
         seed: u64,
     },
     Restart,
+    /// A restart, after which the app is listed by author and recipient, or not.
+    Relist(bool),
     /// The append fails like this; then `settle`, before or after a power cut, decides.
     Append {
         fault: LogFault,
@@ -91,6 +101,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (1u32..8, 0usize..3).prop_map(|(write, after_spaces)| Op::FlushFails { write, after_spaces }),
         4 => (1u32..10, any::<u64>()).prop_map(|(write, seed)| Op::FlushCut { write, seed }),
         1 => Just(Op::Restart),
+        1 => any::<bool>().prop_map(Op::Relist),
         1 => (fault, any::<bool>()).prop_map(|(fault, cut)| Op::Append { fault, cut }),
         1 => Just(Op::RewriteFails),
     ]
@@ -143,8 +154,15 @@ impl History {
             for n in 0..*count {
                 let text = format!("{n} {}", "x".repeat(usize::from(*bytes)));
                 let due = Id::from_raw(self.builder.next_id().raw() + 1000 * u64::from(n % 7));
-                let fields = Fields { expires_at: expires.then_some(due), ..Fields::default() };
-                self.builder.publish_with(&channel(&format!("room {room}")), &text, fields);
+                let users = [user("ann"), user("bob")];
+                let [from, to] = if n % 3 == 0 { [0, 1] } else { [1, 0] };
+                let fields = Fields {
+                    author: (n % 5 > 0).then(|| users[from].clone()),
+                    recipient: Some(users[to].clone()),
+                    expires_at: expires.then_some(due),
+                    ..Fields::default()
+                };
+                self.builder.publish_with(&crate::room(*room), &text, fields);
             }
         }
     }
@@ -212,7 +230,7 @@ impl History {
             }
             Op::Alter(alters) => {
                 for (room, alter, place) in alters {
-                    self.alter(&channel(&format!("room {room}")), *alter, *place);
+                    self.alter(&crate::room(*room), *alter, *place);
                 }
             }
             Op::Flush => self.tested.flush(),
@@ -224,7 +242,7 @@ impl History {
                 return self.reopen(OnMemory::crash);
             }
             Op::Erase => {
-                let rooms: Vec<Channel> = (0..CHANNELS).map(|room| channel(&format!("room {room}"))).collect();
+                let rooms: Vec<Channel> = (0..CHANNELS).map(room).collect();
                 self.tested.store.erase(&rooms).expect("an erasure works");
             }
             Op::FlushFails { write, after_spaces } => {
@@ -239,6 +257,10 @@ impl History {
                 return self.reopen(OnMemory::crash);
             }
             Op::Restart => return self.reopen(OnMemory::restart),
+            Op::Relist(listed) => {
+                self.tested.settings.indexed_apps = Some(if *listed { support::apps() } else { BTreeSet::new() });
+                return self.reopen(OnMemory::restart);
+            }
             Op::Append { fault, cut } => return self.append(*fault, *cut),
             Op::RewriteFails => {
                 self.tested.log.plan(LogFault::RewriteFails);
@@ -293,6 +315,7 @@ impl History {
         let states = self.oracle.states(self.builder.shard());
         let states = states.iter().map(|(channel, state)| (channel, state));
         judge::due(&due, now, 50, states).unwrap_or_else(|why| panic!("{why}"));
+        self.check_selections(now);
         self.check_feed();
         for name in 0u8..3 {
             let key = setting(&[b'a' + name]);
@@ -322,6 +345,31 @@ impl History {
             judge::page_of(&page, &window, state).unwrap_or_else(|why| panic!("{why}\nasked: {window:?}"));
             let ask = |store: &dyn Store| store.count(room, span, above, now).expect("counting works");
             assert_eq!(ask(store), ask(&self.oracle), "{room:?} {span:?} above {above}");
+        }
+    }
+
+    fn check_selections(&self, now: Id) {
+        let [ann, bob] = ["ann", "bob"].map(Arc::<str>::from);
+        let pair = |author: &Arc<str>, recipient: &Arc<str>| Selector::Pair {
+            author: author.clone(),
+            recipient: recipient.clone(),
+        };
+        let within = Selector::AuthorIn { author: bob.clone(), channel: room(0).name };
+        let selections = [
+            vec![Selector::Author(ann.clone())],
+            vec![Selector::Author(bob.clone()), Selector::Sender(bob.clone())],
+            vec![Selector::Recipient(bob.clone())],
+            vec![pair(&ann, &bob), pair(&bob, &ann)],
+            vec![within],
+            vec![Selector::Channel(room(1).name), Selector::Recipient(ann.clone())],
+        ];
+        for selectors in selections {
+            let selection = Selection::new(selectors).expect("they are disjoint");
+            for (order, offset, limit) in [(Order::Ascending, 0, 10_000), (Order::Descending, 3, 7)] {
+                let window = SelectionWindow { span: Span::ALL, order, offset, limit, now };
+                let ask = |store: &dyn Store| store.select(&app(), &selection, &window).expect("selecting works");
+                assert_eq!(ask(&self.tested.store), ask(&self.oracle), "{selection:?} {window:?}");
+            }
         }
     }
 
@@ -385,11 +433,11 @@ proptest! {
 
     #[test]
     fn acknowledged_messages_survive_any_cut(ops in prop::collection::vec(op(), 1..25)) {
-        run(support::small_tails(), &ops);
+        run(support::listed(support::small_tails()), &ops);
     }
 
     #[test]
     fn acknowledged_messages_survive_cuts_of_large_flushes(ops in prop::collection::vec(op(), 1..25)) {
-        run(Settings { piece_bytes: 3 << 10, ..Settings::default() }, &ops);
+        run(support::listed(Settings { piece_bytes: 3 << 10, ..Settings::default() }), &ops);
     }
 }

@@ -5,6 +5,7 @@
 use super::{
     Listed, encode_name,
     grow::{Step, grow},
+    name_row,
     unlisted::{self, Unlisted},
 };
 use crate::{
@@ -67,8 +68,8 @@ struct Fate<'a> {
 
 impl<'a> Fate<'a> {
     fn new(view: &'a View, part: Part<'a>, number: u64, writing: &mut Writing<'_>) -> Result<Fate<'a>> {
-        let is_first = part.ends(number)?.is_some_and(|ends| ends.first.1 == Seq(1));
-        if let Some(name) = part.name_of(number)?.filter(|_| is_first) {
+        let is_named = view.get(Space::Lists, &name_row(number))?.is_some();
+        if let Some(name) = part.name_of(number)?.filter(|_| !is_named) {
             let (key, value) = encode_name(&keys::parse_channel(&name)?, number);
             writing.put(Space::Lists, key, value);
         }

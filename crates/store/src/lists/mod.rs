@@ -1,5 +1,5 @@
-//! The indices by author and recipient: for each author, recipient, pair, and author in a channel, a *list* of its
-//! messages by growing id, in a tree that counts, so that a rank, an offset and a count are descents.
+//! The indices by author and recipient: for each author, author in a channel, and sender, recipient and pair of direct
+//! chats, a *list* of its messages by growing id, in a tree that counts, so that a rank, an offset and a count are descents.
 //!
 //! A list holds what its messages were when the checkpoint was moved (`tree`), less what maintenance has taken out since
 //! (`upkeep`); what is newer is in the tails (`fresh`). What was removed and is not taken out yet, and what is due, is left
@@ -31,16 +31,18 @@ use indexed::Indexed;
 use model::{AppId, Channel, ChannelName, Id, Result};
 use std::ops::Range;
 
-/// Lists by kind, each followed by `app ‖ 0`.
+/// Lists by kind, each followed by `app ‖ 0`. By author in all channels with names in the clear.
 const AUTHOR: u8 = b'a';
-/// By author in a channel.
+/// By author in one channel.
 const WITHIN: u8 = b'c';
+/// In direct chats: from one to another, by recipient, by author.
 const PAIR: u8 = b'p';
 const RECIPIENT: u8 = b'r';
+const SENDER: u8 = b's';
 /// Not a list: the names of channels by number.
 const NAMES: u8 = b'n';
 
-const KINDS: [u8; 4] = [AUTHOR, WITHIN, PAIR, RECIPIENT];
+const KINDS: [u8; 5] = [AUTHOR, WITHIN, PAIR, RECIPIENT, SENDER];
 
 /// Rows of a list, behind its key.
 const NODE: u8 = b'n';
@@ -53,6 +55,10 @@ pub(crate) struct ListKey(Box<[u8]>);
 impl ListKey {
     pub fn author(app: &str, author: &str) -> ListKey {
         ListKey::of(AUTHOR, app, [author])
+    }
+
+    pub fn sender(app: &str, author: &str) -> ListKey {
+        ListKey::of(SENDER, app, [author])
     }
 
     pub fn recipient(app: &str, recipient: &str) -> ListKey {
@@ -97,7 +103,7 @@ impl ListKey {
     pub fn parse_row(key: &[u8]) -> Parsed<(ListKey, bool)> {
         let malformed = Malformed("key of a list's row");
         let names = match key.first() {
-            Some(&(AUTHOR | RECIPIENT | WITHIN)) => 2,
+            Some(&(AUTHOR | RECIPIENT | SENDER | WITHIN)) => 2,
             Some(&PAIR) => 3,
             _ => return Err(malformed),
         };
@@ -123,14 +129,17 @@ pub(crate) fn open(table: &dyn Table, meta: &Meta, settings: &Settings) -> Resul
     let snapshot = table.snapshot()?;
     let mut lists = Indexed::load(&*snapshot)?;
     let is_between_flushes = meta.flushing <= meta.checkpoint.batch;
-    if is_between_flushes && !lists.is_in_line(&settings.indexed_apps) {
-        lists.bring_in_line(table, &*snapshot, &settings.indexed_apps, meta.checkpoint.last_id)?;
+    if let Some(wanted) = &settings.indexed_apps
+        && is_between_flushes
+        && !lists.is_in_line(wanted)
+    {
+        lists.bring_in_line(table, &*snapshot, wanted, meta.checkpoint.last_id)?;
     }
     Ok(lists)
 }
 
 /// The lists of an app, of each kind.
-fn rows_of_app(app: &AppId) -> [Range<Bytes>; 4] {
+fn rows_of_app(app: &AppId) -> [Range<Bytes>; KINDS.len()] {
     KINDS.map(|kind| {
         let stem = [&[kind], app.as_str().as_bytes(), &[0]].concat();
         let end = keys::end_of_prefix(&stem);
@@ -171,24 +180,43 @@ impl View {
 pub(crate) struct Listed {
     pub app: AppId,
     pub number: u64,
-    is_direct: bool,
+    kind: Kind,
+}
+
+/// What sort of name it has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Clear,
+    Member,
+    Direct,
 }
 
 impl Listed {
     pub fn new(channel: &Channel, number: u64) -> Listed {
-        Listed { app: channel.app.clone(), number, is_direct: matches!(channel.name, ChannelName::Direct(..)) }
+        let kind = match channel.name {
+            ChannelName::Named(_) => Kind::Clear,
+            ChannelName::Member(..) => Kind::Member,
+            ChannelName::Direct(..) => Kind::Direct,
+        };
+        Listed { app: channel.app.clone(), number, kind }
     }
 
     /// The lists that a message of the channel belongs to.
     pub fn lists_of(&self, content: &Content<'_>) -> impl Iterator<Item = ListKey> + use<> {
         let app = self.app.as_str();
         let author = content.author();
-        let recipient = content.recipient().filter(|_| self.is_direct);
-        let by = author.map(|author| ListKey::author(app, author));
-        let to = recipient.map(|recipient| ListKey::recipient(app, recipient));
-        let pair = author.zip(recipient).map(|(author, recipient)| ListKey::pair(app, author, recipient));
-        let within = author.filter(|_| !self.is_direct).map(|author| ListKey::within(app, author, self.number));
-        [by, to, pair, within].into_iter().flatten()
+        let within = || author.map(|author| ListKey::within(app, author, self.number));
+        let lists = match self.kind {
+            Kind::Clear => [author.map(|author| ListKey::author(app, author)), within(), None],
+            Kind::Member => [within(), None, None],
+            Kind::Direct => {
+                let recipient = content.recipient();
+                let pair = author.zip(recipient).map(|(author, recipient)| ListKey::pair(app, author, recipient));
+                let sender = author.map(|author| ListKey::sender(app, author));
+                [sender, recipient.map(|recipient| ListKey::recipient(app, recipient)), pair]
+            }
+        };
+        lists.into_iter().flatten()
     }
 }
 
@@ -203,6 +231,7 @@ mod tests {
             ListKey::author("demo", "an"),
             ListKey::author("dem", "ann"),
             ListKey::recipient("demo", "ann"),
+            ListKey::sender("demo", "ann"),
             ListKey::pair("demo", "ann", "bob"),
             ListKey::pair("demo", "ann", "bobn"),
             ListKey::within("demo", "ann", 0),

@@ -51,10 +51,9 @@ pub(crate) fn keep_up(shared: &Shared, until: Option<Instant>) -> Result<bool> {
 
 fn bring_in_line(shared: &Shared) -> Result<()> {
     let view = shared.view()?;
-    let wanted = &shared.settings.indexed_apps;
-    if view.lists.is_in_line(wanted) {
+    let Some(wanted) = shared.settings.indexed_apps.as_ref().filter(|wanted| !view.lists.is_in_line(wanted)) else {
         return Ok(());
-    }
+    };
     let mut lists = Indexed::clone(&view.lists);
     let last_id = view.parts().next().map_or(Id::MIN, |part| part.after());
     lists.bring_in_line(&*shared.table, &*view.snapshot, wanted, last_id)?;
@@ -227,7 +226,7 @@ fn discard(shared: &Shared, view: &View, app: &AppId) -> Result<Option<Progress>
             return Ok(Some(Progress::Discarding));
         }
     }
-    let is_wanted = shared.settings.indexed_apps.contains(app);
+    let is_wanted = shared.settings.indexed_apps.as_ref().is_some_and(|wanted| wanted.contains(app));
     let last_id = view.parts().next().map_or(Id::MIN, |part| part.after());
     Ok(is_wanted.then(|| Progress::building(last_id)))
 }

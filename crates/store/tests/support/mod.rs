@@ -22,7 +22,7 @@ pub fn small_tails() -> Settings {
 /// The same, with the apps of the tests listed by author and recipient.
 #[allow(dead_code, reason = "not every test file uses every helper")]
 pub fn listed(settings: Settings) -> Settings {
-    Settings { indexed_apps: apps(), ..settings }
+    Settings { indexed_apps: Some(apps()), ..settings }
 }
 
 /// The apps of the tests.

@@ -48,7 +48,7 @@ impl<S: StoreUnderTest> Run<S> {
         self.equal("count", |store| store.count(&room(question.room), span, above, now))
     }
 
-    /// Two channels and selectors that have messages of both are asked for as one where they are disjoint.
+    /// Part of a selection, and its count.
     pub(super) fn select(&self, question: &Question, selected: Selected, offset: u64) -> Verdict {
         let Window { span, order, limit, now, .. } = self.window(question);
         let channel = room(question.room);
@@ -56,6 +56,7 @@ impl<S: StoreUnderTest> Run<S> {
         let pair = |from: u8, to: u8| Selector::Pair { author: user(from), recipient: user(to) };
         let selectors = match selected {
             Selected::Author(n) => vec![Selector::Author(user(n)), Selector::Sender(user(n))],
+            Selected::Sender(n) => vec![Selector::Sender(user(n))],
             Selected::Recipient(n) => vec![Selector::Recipient(user(n))],
             Selected::Pair(from, to) => vec![pair(from, to)],
             Selected::Conversation(one, other) => vec![pair(one, other), pair(other, one)],
@@ -213,6 +214,7 @@ impl<S: StoreUnderTest> Run<S> {
         let of_users = (0..2).flat_map(|user| {
             [
                 Selected::Author(user),
+                Selected::Sender(user),
                 Selected::Recipient(user),
                 Selected::Pair(user, 1 - user),
                 Selected::AuthorIn(user),

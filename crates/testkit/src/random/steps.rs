@@ -96,6 +96,8 @@ pub enum Place {
 pub enum Selected {
     /// What one wrote.
     Author(u8),
+    /// What one wrote in direct chats.
+    Sender(u8),
     /// What one received.
     Recipient(u8),
     /// From one to the other.
@@ -214,6 +216,7 @@ fn selected() -> impl Strategy<Value = Selected> {
     let user = || 0..2_u8;
     prop_oneof![
         user().prop_map(Selected::Author),
+        user().prop_map(Selected::Sender),
         user().prop_map(Selected::Recipient),
         (user(), user()).prop_map(|(from, to)| Selected::Pair(from, to)),
         (user(), user()).prop_map(|(one, other)| Selected::Conversation(one, other)),
