@@ -44,7 +44,10 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
             tail_bytes: arguments.tail,
             ballast_bytes: arguments.ballast,
         };
-        let storage = Storage::open(&config.data, options).context("opening the data folder")?;
+        // Agora's history is asked for by author and recipient; no other dialect asks so.
+        let agora = config.apps.iter().filter(|app| app.agora.is_some());
+        let listed = agora.map(|app| app.name.clone()).collect();
+        let storage = Storage::open(&config.data, options, Some(listed)).context("opening the data folder")?;
         serve(config, listener, storage).await
     })
 }

@@ -1,13 +1,13 @@
 //! The store on the data folder: opens it, and shows its numbers as metrics.
 
-use model::Store;
+use model::{AppId, Store};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 use store::KeptStore;
 use store_disk::{DiskSettings, FileLogSettings, FolderLock};
 
@@ -31,8 +31,9 @@ pub struct StorageOptions {
 }
 
 impl Storage {
-    /// Opens a data folder, making it if it is not there. One that another program uses is refused by name.
-    pub fn open(data: &Path, options: StorageOptions) -> model::Result<Storage> {
+    /// Opens a data folder, making it if it is not there. One that another program uses is refused by name. `listed` are the
+    /// apps whose messages are listed by author and recipient; without, those that are stay so.
+    pub fn open(data: &Path, options: StorageOptions, listed: Option<BTreeSet<AppId>>) -> model::Result<Storage> {
         let mut log = FileLogSettings { accept_loss: options.accept_loss, ..FileLogSettings::default() };
         if let Some(bytes) = options.segment_bytes {
             log.segment_bytes = bytes as u64;
@@ -41,7 +42,7 @@ impl Storage {
         if let Some(bytes) = options.ballast_bytes {
             disk.ballast_bytes = bytes as u64;
         }
-        let mut settings = store::Settings::default();
+        let mut settings = store::Settings { indexed_apps: listed, ..store::Settings::default() };
         if let Some(bytes) = options.tail_bytes {
             settings.tail_bytes = bytes;
         }

@@ -21,7 +21,7 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<()> {
     let damaged = store_disk::verify_tables(data, &mut |bytes| bar.inc(bytes)).context("reading the lists of tables");
     bar.finish_and_clear();
     tell(data, &damaged?)?;
-    let storage = Storage::open(data, StorageOptions::default()).context("opening the data folder")?;
+    let storage = Storage::open(data, StorageOptions::default(), None).context("opening the data folder")?;
     let store = storage.kept();
     store.settle(ShardId::default(), EPOCH).context("reading the log")?;
     // What is only in the log yet becomes blocks first, so that it is read and checked like the rest.

@@ -117,6 +117,13 @@ impl TableDisk {
         true
     }
 
+    /// All rows of a space, as they are on the device.
+    pub fn rows(&self, space: Space) -> Vec<(Bytes, Bytes)> {
+        let state = self.lock();
+        let rows = state.spaces.get(&space).into_iter().flat_map(|rows| rows.iter());
+        rows.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     /// How many writes succeeded.
     pub fn writes(&self) -> u64 {
         self.lock().writes

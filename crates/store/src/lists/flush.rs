@@ -10,9 +10,8 @@ use super::{
 };
 use crate::{
     device::{Snapshot, Space, SpaceRows, Table},
-    kept_store::Shared,
+    flush::Pieces,
     keys,
-    meta::Mark,
     removed::Removed,
     rows,
     settings::NAME_BYTES_MAX,
@@ -22,27 +21,38 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{Error, Id, Result, Seq, SeqRange};
-use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
-    sync::atomic::Ordering,
-};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
+/// Nodes in one of these rows, before those of the list that crosses the bound.
+const GARBAGE_NODES: usize = 4_096;
+/// Lists that are written between two looks whether the store is closing.
+const LISTS_BETWEEN_LOOKS: usize = 1_024;
 /// Rows that the nodes which a flush replaced are named in, to be deleted when the checkpoint has moved.
 const GARBAGE: &[u8] = b"list-garbage/";
 
 /// Writes the lists' part of a flush.
-pub(crate) fn flush(shared: &Shared, view: &View, part: Part<'_>, mark: Mark) -> Result<()> {
+pub(crate) fn flush(
+    view: &View,
+    part: Part<'_>,
+    pieces: &mut Pieces<'_>,
+    is_stopping: &dyn Fn() -> bool,
+) -> Result<()> {
     if view.lists.is_empty() {
         return Ok(());
     }
-    let mut writing = Writing { shared, upto: mark.batch, rows: Rows::new(), bytes: 0, garbage: Vec::new(), pieces: 0 };
+    let mut garbage = Garbage::default();
     let mut fates: HashMap<u64, Fate<'_>> = HashMap::new();
+    let mut lists = 0;
     view.each_fresh(part, |list, entries| {
+        lists += 1;
+        if lists % LISTS_BETWEEN_LOOKS == 0 && is_stopping() {
+            return Err(Error::unavailable("the store is closing"));
+        }
         let mut steps = Vec::new();
         for entry in entries {
             let fate = match fates.entry(entry.number) {
                 Entry::Occupied(there) => there.into_mut(),
-                Entry::Vacant(vacant) => vacant.insert(Fate::new(view, part, entry.number, &mut writing)?),
+                Entry::Vacant(vacant) => vacant.insert(Fate::new(view, part, entry.number, pieces)?),
             };
             if !fate.is_gone(entry.seq)? {
                 steps.push(Step::In(entry));
@@ -51,13 +61,37 @@ pub(crate) fn flush(shared: &Shared, view: &View, part: Part<'_>, mark: Mark) ->
         if steps.is_empty() {
             return Ok(());
         }
-        let grown = grow(view, list, &steps, mark.batch)?;
-        grown.nodes.into_iter().chain([grown.root]).for_each(|(key, value)| writing.put(Space::Lists, key, value));
-        writing.garbage.extend(grown.replaced);
-        writing.write_if_full()
+        let grown = grow(view, list, &steps, pieces.upto)?;
+        grown.nodes.into_iter().chain([grown.root]).for_each(|(key, value)| pieces.put(Space::Lists, key, Some(value)));
+        garbage.add(grown.replaced, pieces);
+        pieces.write_if_full()
     })?;
-    write_unlisted(view, part, &mut writing)?;
-    writing.write()
+    garbage.put(pieces);
+    write_unlisted(view, part, pieces)
+}
+
+/// Nodes that a flush replaces, on their way to rows that name them.
+#[derive(Default)]
+struct Garbage {
+    nodes: Vec<Bytes>,
+    rows: u32,
+}
+
+impl Garbage {
+    fn add(&mut self, nodes: Vec<Bytes>, pieces: &mut Pieces<'_>) {
+        self.nodes.extend(nodes);
+        if self.nodes.len() >= GARBAGE_NODES {
+            self.put(pieces);
+        }
+    }
+
+    fn put(&mut self, pieces: &mut Pieces<'_>) {
+        if !self.nodes.is_empty() {
+            let (key, value) = garbage_row(pieces.upto, self.rows, &std::mem::take(&mut self.nodes));
+            pieces.put(Space::Meta, key, Some(value));
+            self.rows += 1;
+        }
+    }
 }
 
 /// What became, in a frozen tail, of the messages of a channel that it published.
@@ -67,11 +101,11 @@ struct Fate<'a> {
 }
 
 impl<'a> Fate<'a> {
-    fn new(view: &'a View, part: Part<'a>, number: u64, writing: &mut Writing<'_>) -> Result<Fate<'a>> {
+    fn new(view: &'a View, part: Part<'a>, number: u64, pieces: &mut Pieces<'_>) -> Result<Fate<'a>> {
         let is_named = view.get(Space::Lists, &name_row(number))?.is_some();
         if let Some(name) = part.name_of(number)?.filter(|_| !is_named) {
             let (key, value) = encode_name(&keys::parse_channel(&name)?, number);
-            writing.put(Space::Lists, key, value);
+            pieces.put(Space::Lists, key, Some(value));
         }
         let floor = part.floor(number).map_or(Seq::NONE, |floor| floor.seq);
         Ok(Fate { removed: Removed::of_frozen(view, number, None, part), floor })
@@ -83,7 +117,7 @@ impl<'a> Fate<'a> {
 }
 
 /// Of each channel, which messages of the table the tail removed.
-fn write_unlisted(view: &View, part: Part<'_>, writing: &mut Writing<'_>) -> Result<()> {
+fn write_unlisted(view: &View, part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
     for number in part.altered_numbers() {
         let Some(name) = part.name_of(number)? else { continue };
         let channel = keys::parse_channel(&name)?;
@@ -108,8 +142,8 @@ fn write_unlisted(view: &View, part: Part<'_>, writing: &mut Writing<'_>) -> Res
         row.add(seqs);
         let key = unlisted::row_key(number);
         let value = row.encode(&key);
-        writing.put(Space::Meta, key, value);
-        writing.write_if_full()?;
+        pieces.put(Space::Meta, key, Some(value));
+        pieces.write_if_full()?;
     }
     Ok(())
 }
@@ -124,43 +158,6 @@ pub(crate) fn keeps_removed(view: &View, part: Part<'_>, number: u64) -> Result<
 }
 
 type Rows = BTreeMap<Space, BTreeMap<Bytes, Option<Bytes>>>;
-
-/// Rows on their way to the table.
-struct Writing<'a> {
-    shared: &'a Shared,
-    upto: u64,
-    rows: Rows,
-    bytes: usize,
-    garbage: Vec<Bytes>,
-    pieces: u32,
-}
-
-impl Writing<'_> {
-    fn put(&mut self, space: Space, key: Bytes, value: Bytes) {
-        self.bytes += key.len() + value.len();
-        self.rows.entry(space).or_default().insert(key, Some(value));
-    }
-
-    fn write_if_full(&mut self) -> Result<()> {
-        match self.bytes >= self.shared.settings.piece_bytes {
-            true => self.write(),
-            false => Ok(()),
-        }
-    }
-
-    fn write(&mut self) -> Result<()> {
-        if self.shared.views.lock().stopping {
-            return Err(Error::unavailable("the store is closing"));
-        }
-        if !self.garbage.is_empty() {
-            let (key, value) = garbage_row(self.upto, self.pieces, &std::mem::take(&mut self.garbage));
-            self.put(Space::Meta, key, value);
-        }
-        self.shared.stats.written_bytes.fetch_add(self.bytes as u64, Ordering::Relaxed);
-        (self.bytes, self.pieces) = (0, self.pieces + 1);
-        write_rows(&*self.shared.table, &mut self.rows)
-    }
-}
 
 /// Writes what was gathered.
 fn write_rows(table: &dyn Table, rows: &mut Rows) -> Result<()> {

@@ -244,7 +244,7 @@ mod tests {
             id: Id::from_raw(n * 1000),
             number: n % 3,
             seq: Seq(n),
-            due: if n % 2 == 0 { Id::from_raw(n * 2000) } else { Entry::NEVER },
+            due: if n.is_multiple_of(2) { Id::from_raw(n * 2000) } else { Entry::NEVER },
         };
         Body::Leaf((0..9).map(entry).collect())
     }

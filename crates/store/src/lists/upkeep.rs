@@ -64,9 +64,7 @@ fn bring_in_line(shared: &Shared) -> Result<()> {
 pub(crate) fn take_out_some(shared: &Shared, until: Instant) -> Result<()> {
     while Instant::now() < until && !shared.view()?.lists.unlisted.is_empty() {
         let view = shared.view()?;
-        let Some(row) = unlisted::all(&*view.snapshot).next() else { return Ok(()) };
-        let (number, row) = row?;
-        take_out(shared, &view, number, row)?;
+        take_out(shared, &view, unlisted::all(&*view.snapshot))?;
         publish_taken_out(shared, &view)?;
     }
     Ok(())
@@ -88,9 +86,9 @@ fn publish(shared: &Shared, lists: Indexed) -> Result<()> {
 
 /// One step, if there is one.
 fn step(shared: &Shared, view: &View, lists: &mut Indexed) -> Result<bool> {
-    if let Some(row) = unlisted::all(&*view.snapshot).next() {
-        let (number, row) = row?;
-        take_out(shared, view, number, row)?;
+    let mut rows = unlisted::all(&*view.snapshot).peekable();
+    if rows.peek().is_some() {
+        take_out(shared, view, rows)?;
         return Ok(true);
     }
     let next = lists.apps.iter().find(|(_, progress)| **progress != Progress::Complete);
@@ -111,24 +109,33 @@ fn step(shared: &Shared, view: &View, lists: &mut Indexed) -> Result<bool> {
     Ok(true)
 }
 
-/// Takes some of a channel's removed messages out of their lists.
-fn take_out(shared: &Shared, view: &View, number: u64, mut row: Unlisted) -> Result<()> {
+/// Takes some of the messages that these rows name out of their lists.
+fn take_out(shared: &Shared, view: &View, rows: impl Iterator<Item = Result<(u64, Unlisted)>>) -> Result<()> {
     let mut steps = Steps::new();
-    let listed = listed(view, &row.channel, number);
-    let upto = match &listed {
-        None => Seq(u64::MAX),
-        Some(listed) => view.pick(number, &row.seqs, LISTED_AT_ONCE, &mut |slot, content| {
-            for list in listed.lists_of(content) {
-                steps.entry(list).or_default().insert(slot.id, Step::Out(slot.id));
-            }
-            Ok(())
-        })?,
-    };
+    let mut left = LISTED_AT_ONCE;
+    let mut changed = Vec::new();
+    for row in rows.take(LISTED_AT_ONCE) {
+        let (number, mut row) = row?;
+        let upto = match listed(view, &row.channel, number) {
+            None => Seq(u64::MAX),
+            Some(listed) => view.pick(number, &row.seqs, left, &mut |slot, content| {
+                left -= 1;
+                for list in listed.lists_of(content) {
+                    steps.entry(list).or_default().insert(slot.id, Step::Out(slot.id));
+                }
+                Ok(())
+            })?,
+        };
+        row.done_upto(upto);
+        let key = unlisted::row_key(number);
+        let value = (!row.seqs.is_empty()).then(|| row.encode(&key));
+        changed.push((key, value));
+        if left == 0 {
+            break;
+        }
+    }
     write_steps(&*shared.table, view, steps)?;
-    row.done_upto(upto);
-    let key = unlisted::row_key(number);
-    let value = (!row.seqs.is_empty()).then(|| row.encode(&key));
-    shared.table.write(&mut std::iter::once(SpaceRows { space: Space::Meta, rows: vec![(key, value)] }))
+    shared.table.write(&mut std::iter::once(SpaceRows { space: Space::Meta, rows: changed }))
 }
 
 /// Puts some of the messages that were there when the building began into their lists.
@@ -235,10 +242,13 @@ fn discard(shared: &Shared, view: &View, app: &AppId) -> Result<Option<Progress>
 pub(crate) fn take_all_out(shared: &Shared, numbers: &BTreeSet<u64>) -> Result<()> {
     loop {
         let view = shared.view()?;
-        let row = unlisted::all(&*view.snapshot).find(|row| row.as_ref().map_or(true, |(n, _)| numbers.contains(n)));
-        let Some(row) = row else { return Ok(()) };
-        let (number, row) = row?;
-        take_out(shared, &view, number, row)?;
+        let is_asked =
+            |row: &Result<(u64, Unlisted)>| row.as_ref().map_or(true, |(number, _)| numbers.contains(number));
+        let mut rows = unlisted::all(&*view.snapshot).filter(is_asked).peekable();
+        if rows.peek().is_none() {
+            return Ok(());
+        }
+        take_out(shared, &view, rows)?;
         publish_taken_out(shared, &view)?;
     }
 }
