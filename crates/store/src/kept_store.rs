@@ -299,11 +299,11 @@ impl Store for KeptStore {
     }
 
     fn select(&self, app: &AppId, selection: &Selection, window: &SelectionWindow) -> Result<SelectionPage> {
-        self.shared.view()?.select(app, selection, window, &self.shared.names)
+        self.shared.read(|view| view.select(app, selection, window, &self.shared.names))
     }
 
     fn count_selected(&self, app: &AppId, selection: &Selection, span: Span, now: Id) -> Result<u64> {
-        self.shared.view()?.count_selected(app, selection, span, now, &self.shared.names)
+        self.shared.read(|view| view.count_selected(app, selection, span, now, &self.shared.names))
     }
 
     fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {
