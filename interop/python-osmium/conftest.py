@@ -20,6 +20,7 @@ ANN, BOB, EVE, TICK, TOCK = 1001, 1002, 1003, 1004, 1005
 CONFIG = """
 [[app]]
 name = "demo"
+search = true
 [[app.key]]
 secret = "k-admin"
 may = ["admin", "read", "write"]

@@ -1,5 +1,7 @@
 """What can happen to a message: edits, deletions and reactions, by the vendor's own messages."""
 
+import time
+
 import pytest
 from conftest import ANN, BOB, Refused, user
 from osmium_protos.osmium.client import core, messages, reactions, refs
@@ -64,6 +66,37 @@ def test_reactions_are_seen_from_both_sides(client):
     assert refused(bob, reactions.AddReaction(chat_ref=user(ANN), message_id=7, emoji=THUMB)) == 404
 
 
-def test_search_is_refused_by_name(client):
-    saved = refs.ChatRef(self=refs.RefSelf())
-    assert refused(client("ann"), messages.Search(chat_ref=saved, query="x")) == 501
+def search(client, chat, query, **fields):
+    """Pages of what was found, once the index is there."""
+    for _ in range(600):
+        try:
+            page = client.call(messages.Search(chat_ref=chat, query=query, **fields)).messages
+            return [message.message for message in page.messages]
+        except Refused as refusal:
+            assert refusal.code == 503, "only while the index is made"
+            time.sleep(0.1)
+    raise AssertionError("the index is not made in time")
+
+
+def test_messages_are_found_in_a_chat_and_in_a_community(client, put):
+    put("communities/6", name="Harbour", owner=str(ANN))
+    for id, name in [(60, "pier"), (61, "mole")]:
+        put(f"communities/6/channels/{id}", name=name)
+    put("communities/6/channels/62", name="bridge", overrides={"0": {"deny": ["VIEW_CHANNEL"]}})
+    put("communities/6/members/1002")
+    pier, mole, bridge = (refs.ChatRef(channel=refs.ChannelRef(community_id=6, channel_id=id)) for id in (60, 61, 62))
+    ann, bob = client("ann"), client("bob")
+    first = send(ann, pier, "The Lighthouse is on")
+    second = send(ann, mole, "lighthouse keeper wanted")
+    send(ann, bridge, "lighthouse secrets")
+    send(ann, pier, "nothing of it")
+    assert search(ann, pier, "lighthouse") == ["lighthouse secrets", "lighthouse keeper wanted", "The Lighthouse is on"]
+    assert search(bob, pier, "lighthouse") == ["lighthouse keeper wanted", "The Lighthouse is on"]
+    assert search(bob, pier, "lighthouse", scoped=True) == ["The Lighthouse is on"]
+    assert search(bob, pier, "LIGHTHOUSE keep") == ["lighthouse keeper wanted"]
+    assert search(bob, pier, "lighthouse", since=first) == ["lighthouse keeper wanted"]
+    assert search(bob, pier, "lighthouse", before=second) == ["The Lighthouse is on"]
+    assert refused(bob, messages.Search(chat_ref=bridge, query="x")) == 403
+    assert refused(bob, messages.Search(chat_ref=pier, query=" ")) == 400
+    ann.call(messages.DeleteMessage(chat_ref=pier, message_ids=[first]))
+    assert search(bob, pier, "lighthouse") == ["lighthouse keeper wanted"]

@@ -111,6 +111,37 @@ fn the_last_of_two_offsets_counts() {
     assert_eq!(history.offset, Some(Offset::Before(2)));
 }
 
+#[test]
+fn what_is_no_message_is_an_error() {
+    let overlong = [&[0x08][..], &[0x80; 10], &[0x01]].concat();
+    // Field 1023, groups inside groups.
+    let deep = [0xfb, 0x3f].repeat(1_000);
+    let broken: [(&str, &[u8]); 7] = [
+        ("a number that ends too soon", &[0x08]),
+        ("a number of eleven bytes", &overlong),
+        ("an id of four fixed bytes", &[0x0d, 1, 0, 0, 0]),
+        ("a length beyond the end", &[0x08, 1, 0x2a, 5, 0x0a]),
+        ("a known call as a group", &[0x08, 1, 0x2b, 0x2c]),
+        ("a group without an end", &[0x08, 1, 0xb3, 0x06]),
+        ("groups a thousand deep", &deep),
+    ];
+    for (what, bytes) in broken {
+        assert!(frame::decode(bytes).is_err(), "{what}");
+    }
+    let whole_group = [0x08, 5, 0xb3, 0x06, 0xb4, 0x06];
+    assert_eq!(frame::decode(&whole_group).expect("decodes"), Frame::Unknown(5), "an unknown call as a group");
+}
+
+#[test]
+fn unpacked_ids_are_ids() {
+    let chat = [0x0a, 0x02, 0x22, 0x00];
+    let unpacked = [0x11, 1, 0, 0, 0, 0, 0, 0, 0, 0x11, 2, 0, 0, 0, 0, 0, 0, 0];
+    let bytes = [&[0x08, 1, 0x8a, 0x01, 22][..], &chat, &unpacked].concat();
+    let Frame::Call(1, request) = frame::decode(&bytes).expect("decodes") else { panic!("not a call") };
+    let Request::MessagesDeleteMessage(call) = *request else { panic!("not a deletion") };
+    assert_eq!(call.message_ids, [1, 2]);
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

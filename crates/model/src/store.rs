@@ -87,6 +87,13 @@ pub trait Store: Send + Sync + 'static {
     /// Those to ids that name no message are left out.
     fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>>;
 
+    /// Whether it is known without blocking that no reaction stands in this channel: may be called on a reactor thread.
+    /// "No" may as well mean that nobody knows.
+    fn lacks_reactions(&self, channel: &Channel) -> Result<bool> {
+        let _ = channel;
+        Ok(false)
+    }
+
     /// Reactions that stand and whose own ids lie in `span`, at most `limit` from the end that `order` names, by growing
     /// id whatever the order: also those to ids that name no message.
     fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>>;

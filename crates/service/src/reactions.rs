@@ -72,6 +72,11 @@ impl Channels {
             let messages = Span { after: messages.after.max(hidden), ..messages };
             store.reactions(channel, messages, limit)
         };
+        self.shared.admit_reader(caller, channel, limit)?;
+        // Most channels have none, and for those nobody needs to wait for a thread that may block.
+        if self.shared.reads.store.lacks_reactions(channel)? {
+            return Ok(Reactions { entries: Vec::new(), more: false });
+        }
         let mut entries = self.shared.read_reactions(caller, channel, limit, read).await?;
         let more = entries.len() > limit as usize;
         entries.truncate(limit as usize);
@@ -100,11 +105,19 @@ impl Channels {
             entries.retain(|entry| entry.reaction.message > hidden);
             Ok(Reactions { entries, more })
         };
+        self.shared.admit_reader(caller, channel, limit)?;
         self.shared.read_reactions(caller, channel, limit, read).await
     }
 }
 
 impl Shared {
+    fn admit_reader(&self, caller: &Caller, channel: &Channel, limit: u32) -> Result<()> {
+        self.admit(caller, &channel.app)?;
+        caller.access.demand(&channel.name, Rights::HISTORY)?;
+        let most = self.settings.reactions;
+        if limit <= most { Ok(()) } else { Err(Error::invalid(format!("limit: at most {most}"))) }
+    }
+
     /// Reads reactions, one more than the limit, of what lies above the hidden part of a channel.
     async fn read_reactions<T: Send + 'static>(
         &self,
@@ -113,12 +126,6 @@ impl Shared {
         limit: u32,
         read: impl FnOnce(&dyn Store, &Channel, Id, u32) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.admit(caller, &channel.app)?;
-        caller.access.demand(&channel.name, Rights::HISTORY)?;
-        let most = self.settings.reactions;
-        if limit > most {
-            return Err(Error::invalid(format!("limit: at most {most}")));
-        }
         let visible = self.reach(caller, channel, self.now()).visible();
         let channel = channel.clone();
         let read = move |store: &dyn Store| {

@@ -322,6 +322,10 @@ impl Store for KeptStore {
         self.shared.read(|view| view.reactions(channel, messages, limit, &self.shared.names))
     }
 
+    fn lacks_reactions(&self, channel: &Channel) -> Result<bool> {
+        self.shared.view()?.lacks_reactions(channel, &self.shared.names)
+    }
+
     fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {
         self.shared.read(|view| view.reactions_made(channel, span, order, limit, &self.shared.names))
     }

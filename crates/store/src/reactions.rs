@@ -3,7 +3,7 @@
 
 use crate::{
     alteration::{self, Alteration},
-    channels::NameCache,
+    channels::{NameCache, Named},
     content,
     device::Space,
     facts::Place,
@@ -14,7 +14,7 @@ use crate::{
     wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
 };
 use bytes::Bytes;
-use model::{Channel, Id, Order, Reaction, ReactionEntry, Result, Span};
+use model::{Channel, Effort, Id, Order, Reaction, ReactionEntry, Result, Span};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -162,6 +162,17 @@ impl View {
             }
         }
         Ok(first)
+    }
+
+    /// See [`model::Store::lacks_reactions`].
+    pub fn lacks_reactions(&self, channel: &Channel, names: &NameCache) -> Result<bool> {
+        let number = match self.number_of(channel, names, Effort::Memory)? {
+            Named::Number(number) => number,
+            Named::Nothing => return Ok(true),
+            Named::OnDisk => return Ok(false),
+        };
+        let Some(known) = self.known_in_memory(number)? else { return Ok(false) };
+        Ok(!known.facts.has_reactions && self.next_fresh(number, (Id::MIN, Id::MIN), Id::MAX)?.is_none())
     }
 
     fn is_taken(&self, number: u64, reaction: Id) -> bool {

@@ -3,6 +3,7 @@
 use crate::{
     program::Program,
     readme::{PRINTED_ADDRESS, curl_is_there},
+    searching::searching,
 };
 use serde_json::{Value, json};
 use std::{fs, process::Command};
@@ -16,7 +17,7 @@ fn the_guide_works_when_pasted() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let program = Program::start(folder.path());
+    let program = searching(folder.path());
     let guide = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide.md")).expect("the guide");
     let answers = paste(&program, &guide);
     let expected = expected();
@@ -61,6 +62,12 @@ fn expected() -> Vec<Vec<(&'static str, Value)>> {
         vec![("/messages/0/payload", json!(3)), ("/messages/1/payload", json!("from ann"))],
         vec![("/rules/1/channel", json!("tour-2"))],
         vec![("/doubted_for", Value::Null)],
+        vec![
+            ("/hits/0/message/payload", json!("from ann")),
+            ("/hits/0/snippet/0/text", json!("from")),
+            ("/hits/0/snippet/0/found", json!(true)),
+        ],
+        vec![("/hits/0/message/payload", json!(3)), ("/page/more", json!(false))],
         vec![("/name", json!("case-7"))],
         vec![("/status", json!(409))],
         vec![("/released", json!("case-7"))],

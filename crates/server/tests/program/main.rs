@@ -10,6 +10,7 @@ mod one_history;
 mod program;
 mod pubnub;
 mod readme;
+mod searching;
 mod sockets;
 mod stop;
 mod work;

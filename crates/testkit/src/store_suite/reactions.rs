@@ -34,6 +34,7 @@ pub fn a_reaction_stands_until_it_is_taken_back<S: StoreUnderTest>(open: impl Fn
     story.apply();
     story.bench.tested.flush();
     let mut story = story.holds(&[&room, &beside], |store| {
+        assert!(!store.lacks_reactions(&room).expect("told"), "nobody may be told that there are none");
         assert_eq!(finds(store, &room, &smile), Some(first));
         assert_eq!(finds(store, &beside, &smile), None, "in another channel");
         for (other, id) in others.iter().zip(&ids) {
