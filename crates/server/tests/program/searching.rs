@@ -116,18 +116,18 @@ async fn osmiums_clients_are_told_and_find_what_was_said() {
 
     // The index may still be being made.
     program.search("harbour").await;
-    let mut found = Vec::new();
-    for (connection, chat_ref) in [
-        (&mut ann, with(1002)),
-        (&mut bob, with(1001)),
-        (&mut bob, Some(ChatRef { r#ref: Some(Ref::Self_(SelfRef {})) })),
-    ] {
-        let call = Search { chat_ref, query: "harb".into(), ..Search::default() };
-        match connection.call(Request::MessagesSearch(call)).await.expect("an answer") {
-            Some(rpc_result::Result::Messages(page)) => found.push(page.messages.len()),
-            other => panic!("not found: {other:?}"),
-        }
-    }
+    let saved = Some(ChatRef { r#ref: Some(Ref::Self_(SelfRef {})) });
+    let found =
+        [found_in(&mut ann, with(1002)).await, found_in(&mut bob, with(1001)).await, found_in(&mut bob, saved).await];
     assert_eq!(found, [1, 1, 0], "in the chat of both, and not among what bob saved");
     assert_eq!(program.found("harbour").await, [] as [Value; 0], "nobody else reaches a direct chat");
+}
+
+/// How many messages of a chat begin a word so.
+async fn found_in(connection: &mut Connection, chat_ref: Option<ChatRef>) -> usize {
+    let call = Search { chat_ref, query: "harb".into(), ..Search::default() };
+    match connection.call(Request::MessagesSearch(call)).await.expect("an answer") {
+        Some(rpc_result::Result::Messages(page)) => page.messages.len(),
+        other => panic!("not found: {other:?}"),
+    }
 }
