@@ -113,19 +113,19 @@ async fn main() -> Result<()> {
 
 async fn history(arguments: &Arguments, sockets: usize, time: Duration, messages: u64, deep: bool) -> Result<()> {
     let chat = ChatRef { r#ref: Some(Ref::User(UserRef { user_id: arguments.other })) };
-    let ids = fill_chat(arguments, &chat, messages).await?;
+    let ids = fill_chat(arguments, chat, messages).await?;
     ensure!(!ids.is_empty(), "there is nothing to read: say --messages");
     let mut readers = JoinSet::new();
     for reader in 0..sockets {
         let mut connection = Connection::open(arguments.server, &arguments.token, false).await?;
-        let (chat, ids) = (chat.clone(), ids.clone());
+        let ids = ids.clone();
         readers.spawn(async move {
             let mut times = Histogram::<u64>::new(3)?;
             let mut numbers = Numbers::new(reader as u64 + 1);
             let until = Instant::now() + time;
             while Instant::now() < until {
                 let around = deep.then(|| Offset::Around(ids[numbers.below(ids.len() as u64) as usize]));
-                let call = GetHistory { chat_ref: Some(chat.clone()), limit: Some(50), offset: around };
+                let call = GetHistory { chat_ref: Some(chat), limit: Some(50), offset: around };
                 let began = Instant::now();
                 let page = page(connection.call(Request::MessagesGetHistory(call)).await?)?;
                 times.record(began.elapsed().as_micros() as u64)?;
@@ -141,17 +141,16 @@ async fn history(arguments: &Arguments, sockets: usize, time: Duration, messages
 }
 
 /// Fills a chat; the ids of what was sent.
-async fn fill_chat(arguments: &Arguments, chat: &ChatRef, messages: u64) -> Result<Vec<u64>> {
+async fn fill_chat(arguments: &Arguments, chat: ChatRef, messages: u64) -> Result<Vec<u64>> {
     let mut senders = JoinSet::new();
     for sender in 0..FILLING {
         let mut connection = Connection::open(arguments.server, &arguments.token, false).await?;
-        let chat = chat.clone();
         senders.spawn(async move {
             let mut numbers = Numbers::new(sender + 1);
             let mut ids = Vec::new();
             for _ in 0..messages.div_ceil(FILLING) {
                 let message = sentence(&mut numbers);
-                let call = SendMessage { chat_ref: Some(chat.clone()), message, ..SendMessage::default() };
+                let call = SendMessage { chat_ref: Some(chat), message, ..SendMessage::default() };
                 match connection.call(Request::MessagesSendMessage(call)).await? {
                     Some(rpc_result::Result::SentMessage(sent)) => ids.push(sent.message_id),
                     other => anyhow::bail!("not sent: {other:?}"),
@@ -246,13 +245,12 @@ async fn search(arguments: &Arguments, queries: u64, sockets: u64) -> Result<()>
     let mut searchers = JoinSet::new();
     for searcher in 0..sockets {
         let mut connection = Connection::open(arguments.server, &arguments.token, false).await?;
-        let chat = chat.clone();
         searchers.spawn(async move {
             let (mut times, mut numbers) = (Histogram::<u64>::new(3)?, Numbers::new(searcher + 1_000));
             let mut found = 0;
             for _ in 0..queries / sockets {
                 let query = two_words(&mut numbers);
-                let call = Search { chat_ref: Some(chat.clone()), query, ..Search::default() };
+                let call = Search { chat_ref: Some(chat), query, ..Search::default() };
                 let began = Instant::now();
                 found += page(connection.call(Request::MessagesSearch(call)).await?)?.messages.len();
                 times.record(began.elapsed().as_micros() as u64)?;
