@@ -101,6 +101,7 @@ impl Collector for Numbers {
             ("store_tail_changes", "Changes in the active tail", status.tail_changes),
             ("store_table_bytes", "Bytes of the table on disk", status.table_bytes),
             ("store_table_runs_max", "Unmerged runs of the table", status.table_runs_max as u64),
+            ("store_disk_full", "Whether the disk is full, so that nothing new is taken", u64::from(status.is_full)),
             ("store_log_bytes", "Bytes of the log that are still needed", status.log_bytes.unwrap_or_default()),
             ("store_flush_longest_microseconds", "The longest flush", status.flush_micros_max),
             ("store_unflushed_batches", "Batches that are in the log only", status.last_batch - status.checkpoint),

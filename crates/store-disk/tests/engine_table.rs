@@ -152,17 +152,25 @@ fn after_a_write_that_failed_none_is_made_before_the_engine_was_opened_again() {
     write(&table, SPACE, 100, 1);
     let files = files_of_first_space(&folder);
     let aside = files.with_extension("aside");
-    fs::rename(&files, &aside).expect("moved");
-    fs::write(&files, "where the engine wants a folder").expect("written");
+    let set_aside = || {
+        fs::rename(&files, &aside).expect("moved");
+        fs::write(&files, "where the engine wants a folder").expect("written");
+    };
+    let put_back = || {
+        fs::remove_file(&files).expect("removed");
+        fs::rename(&aside, &files).expect("moved");
+    };
+    set_aside();
     assert!(!table.needs_recovery());
     try_write(&table, SPACE, 150, 2).expect_err("no file can be made");
+    put_back();
     assert!(table.needs_recovery());
-    let refused = table.recover().expect_err("it cannot be opened yet").message;
-    assert!(refused.contains("keyspaces/1/tables"), "{refused}");
-
-    fs::remove_file(&files).expect("removed");
-    fs::rename(&aside, &files).expect("moved");
     try_write(&table, SPACE, 150, 2).expect_err("it is not opened again yet");
+
+    set_aside();
+    let refused = table.recover().expect_err("it cannot be opened").message;
+    assert!(refused.contains("keyspaces/1/tables"), "{refused}");
+    put_back();
     table.recover().expect("it can be opened");
     assert!(!table.needs_recovery());
     assert_eq!(count(&table), 100, "nothing of what failed");

@@ -220,7 +220,7 @@ impl Committer {
 
 /// Why nothing new is taken.
 pub(crate) fn disk_full() -> Error {
-    Error::unavailable("nothing was stored: the disk is full, and nothing new is taken until there is room")
+    Error::unavailable("the disk is full: nothing new is stored until there is room")
 }
 
 fn in_doubt() -> Error {

@@ -140,6 +140,7 @@ impl KeptStore {
             last_flush_failure: state.last_failure.clone(),
             table_bytes: table.bytes,
             table_runs_max: table.runs_max,
+            is_full: shared.table.is_full(),
             log_bytes,
             ..shared.stats.status()
         }

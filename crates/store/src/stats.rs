@@ -86,6 +86,8 @@ pub struct StoreStatus {
     pub table_bytes: u64,
     /// The greatest number of unmerged runs in any space of the table.
     pub table_runs_max: usize,
+    /// Whether the device is full: nothing new is taken.
+    pub is_full: bool,
     /// Bytes of the log that are still needed; `None` while a batch is being written.
     pub log_bytes: Option<u64>,
 }
