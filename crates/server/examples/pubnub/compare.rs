@@ -9,16 +9,20 @@ use std::{
 use tokio::task::JoinSet;
 
 pub async fn fetch(target: &Target, channels: usize, bytes: usize, rounds: &Rounds) -> Result<()> {
-    let prefix = fresh("fetch");
-    let names: Vec<String> = (0..channels).map(|number| format!("{prefix}-{number}")).collect();
     let mut connection = target.connect().await?;
-    for name in &names {
-        target.fill(&mut connection, name, 100, bytes).await?;
+    // Channels of its own for each door: a page keeps its bytes for the door that asked first.
+    let mut filled = Vec::new();
+    for prefix in [fresh("native"), fresh("pubnub")] {
+        let names: Vec<String> = (0..channels).map(|number| format!("{prefix}-{number}")).collect();
+        for name in &names {
+            target.fill(&mut connection, name, 100, bytes).await?;
+        }
+        filled.push(names);
     }
     let ours = |name: &String| target.native("GET", &format!("channels/{name}/messages?limit=100"), "");
     let fields = "max=100&include_uuid=true&include_message_type=true&uuid=load";
     let theirs = |name: &String| get(&format!("/v3/history/sub-key/{}/channel/{name}?{fields}", target.keys));
-    let requests = [names.iter().map(ours).collect(), names.iter().map(theirs).collect()];
+    let requests = [filled[0].iter().map(ours).collect(), filled[1].iter().map(theirs).collect()];
     compare(target, rounds, requests, ["native page of 100", "v3 fetch of 100"]).await
 }
 
