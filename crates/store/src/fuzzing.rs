@@ -8,6 +8,7 @@ use crate::{
     edits, expiring,
     facts::Facts,
     keys::{self, BlockKey},
+    lists::{ListKey, node, unlisted::Unlisted},
     reactions,
     removed::{Container, Root},
     rows::{self, ChannelRow},
@@ -58,6 +59,9 @@ pub fn row(input: &[u8]) {
     let _ = edits::decode(&key, &value);
     let _ = reactions::decode(&key, &value);
     let _ = expiring::decode_due(&key, &value);
+    let _ = node::Body::decode(&key, &value).map(|body| body.child(1));
+    let _ = node::Root::decode(&key, &value);
+    let _ = Unlisted::decode(&key, &value);
 }
 
 /// A key of the table, read as a key of each kind: what names a channel or a record names it again when written.
@@ -70,6 +74,10 @@ pub fn key(input: &[u8]) {
     if let Ok(record) = keys::parse_record(input) {
         let written = keys::record_row(&record.app, record.kind, &record.name);
         assert!(keys::parse_record(&written).is_ok_and(|again| again == record));
+    }
+    if let Ok((list, is_root)) = ListKey::parse_row(input) {
+        assert!(list.rows().contains(input));
+        assert_eq!(is_root, list.root() == input);
     }
     let _ = BlockKey::parse(input);
     let _ = keys::parse_due(input);

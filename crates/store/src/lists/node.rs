@@ -167,9 +167,11 @@ impl Body {
             return Err(Malformed("level of a list's node"));
         }
         let mut children = Vec::with_capacity(count);
+        let mut total = 0u64;
         for index in 0..count {
             let first = id(reader, index == 0)?;
             let (revision, count, due) = (reader.varint()?, reader.varint()?, reader.varint()?);
+            total = total.checked_add(count).ok_or(Malformed("counts of a list's node"))?;
             children.push(Child { first, revision, count, due: Id::from_raw(due.wrapping_sub(1)) });
         }
         Ok(Body::Inner { level, children })
