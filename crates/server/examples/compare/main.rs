@@ -4,7 +4,10 @@
 //! What a client sees is measured by `scrollback bench` on the real program; what the parts inside cost, in this process.
 
 mod baselines;
+mod happens;
 mod ingest;
+mod inside;
+mod patterns;
 mod program;
 mod scenarios;
 mod table;
@@ -30,7 +33,8 @@ struct Arguments {
     /// Messages in the largest data set; the others shrink with it.
     #[arg(long, default_value_t = 10_000_000)]
     messages: u64,
-    /// Only the groups with one of these names: ingest, acknowledge, newest, deep, memory.
+    /// Only the groups with one of these names: ingest, acknowledge, newest, deep, memory, removed, retention, altered,
+    /// patterns.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }

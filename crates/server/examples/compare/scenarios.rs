@@ -1,8 +1,9 @@
-//! What is measured on the real program, a data set each.
+//! All scenarios by name; and those that are measured on the real program, a data set each.
 
 use crate::{
     Setting,
     baselines::{self, BareServer},
+    happens,
     program::{self, Program, figure},
     table::{Goal, Table},
 };
@@ -22,11 +23,15 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 type Scenario = for<'a> fn(&'a Setting, &'a mut Table) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 /// All of them, by name.
-pub const ALL: [(&str, Scenario); 4] = [
+pub const ALL: [(&str, Scenario); 8] = [
     ("acknowledge", |setting, table| Box::pin(acknowledge(setting, table))),
     ("newest", |setting, table| Box::pin(newest(setting, table))),
     ("deep", |setting, table| Box::pin(deep(setting, table))),
     ("memory", |setting, table| Box::pin(memory(setting, table))),
+    ("removed", |setting, table| Box::pin(happens::removed(setting, table))),
+    ("retention", |setting, table| Box::pin(happens::retention(setting, table))),
+    ("altered", |setting, table| Box::pin(happens::altered(setting, table))),
+    ("patterns", |setting, table| Box::pin(happens::many_patterns(setting, table))),
 ];
 
 /// One publisher, one message at a time, against the disk itself.
