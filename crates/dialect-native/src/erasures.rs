@@ -54,11 +54,10 @@ impl Native {
     /// The channels in which it took something.
     pub(crate) async fn erased_in(&self, call: Call<'_>, id: &str) -> Answer {
         let (caller, mut params) = call.params()?;
-        let after = params.take_channel("after")?;
+        let after = params.take("after")?;
         let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
         params.finish(&["after", "limit"])?;
-        let touched = self.channels.erased_in(caller, id, after.as_ref(), limit).await?;
-        let next = touched.last().filter(|_| touched.len() == limit as usize).and_then(|last| last.channel.as_named());
+        let (touched, next) = self.channels.erased_in(caller, id, after.as_deref(), limit).await?;
         let channels: Vec<Value> = touched
             .iter()
             .map(|one| {

@@ -10,13 +10,13 @@ use crate::{
     settings::DEFAULT_LIMIT,
     wire,
 };
-use model::{Channel, Id, Order, Span};
+use model::{Author, Channel, Id, Order, Span};
 use service::{Query, Reach};
 
 /// Under this name a page keeps its bytes.
 const DIALECT: &str = "native";
 
-const KNOWN: [&str; 9] = ["after", "since", "before", "around", "at", "order", "limit", "author", "type"];
+const KNOWN: [&str; 10] = ["after", "since", "before", "around", "at", "order", "limit", "author", "origin", "type"];
 
 impl Native {
     pub(crate) async fn history(&self, call: Call<'_>, channel: &Channel) -> Answer {
@@ -32,11 +32,24 @@ impl Native {
 pub(crate) fn parse(mut params: Params<'_>, page_messages: u32) -> Result<Query, Problem> {
     let most = u64::from(page_messages);
     let limit = params.take_number("limit", 1..=most, DEFAULT_LIMIT.min(most))? as u32;
-    let author = params.take("author")?.map(|id| convert::author(&id)).transpose()?;
+    let author = author(&mut params)?;
     let custom_type = params.take("type")?.map(|text| text.into());
     let reach = reach(&mut params)?;
     params.finish(&KNOWN)?;
     Ok(Query { reach, limit, author, custom_type })
+}
+
+/// Whose messages: `author` is the id of a user, whichever door it came through, proved or not; `origin` names the door.
+fn author(params: &mut Params<'_>) -> Result<Option<Author>, Problem> {
+    let (id, origin) = (params.take("author")?, params.take("origin")?);
+    match (id, origin) {
+        (None, Some(_)) => Err(Problem::invalid("origin", "it goes with an author")),
+        (None, None) => Ok(None),
+        (Some(id), origin) => {
+            let user = convert::user("author", &id, origin.as_deref())?;
+            Ok(Some(Author { id: user.id, origin: origin.map(|_| user.origin), verified: None }))
+        }
+    }
 }
 
 fn reach(params: &mut Params<'_>) -> Result<Reach, Problem> {
@@ -151,6 +164,8 @@ mod tests {
             "limt=10",
             "before=x",
             "author=",
+            "origin=native",
+            "author=ann&origin=nowhere",
         ] {
             assert_eq!(reach_of(bad), Err(400), "{bad}");
         }

@@ -14,7 +14,7 @@ use crate::{
     wire::{self, change::push_reaction},
 };
 use http::StatusCode;
-use model::{Channel, Id, Order, Reaction, Span, limits};
+use model::{Channel, Id, Order, Reaction, ReactionAt, Span, limits};
 use service::{Reactions, Unreact};
 
 /// The type of a reaction that does not say one.
@@ -43,33 +43,38 @@ impl Native {
     pub(crate) async fn reactions_to(&self, call: Call<'_>, channel: &Channel, message: Id) -> Answer {
         let (caller, mut params) = call.params()?;
         let limit = self.reaction_limit(&mut params)?;
-        params.finish(&["limit"])?;
+        let after = behind(&mut params, message)?;
+        params.finish(&["behind", "limit"])?;
         let span = Span { after: message.previous(), upto: message };
-        let reactions = self.channels.reactions(caller, channel, span, limit).await?;
-        Ok(json(render(&reactions, None).into()))
+        let reactions = self.channels.reactions(caller, channel, span, after, limit).await?;
+        let next = reactions.end().map(|end| format!("?behind={}", end.reaction));
+        Ok(json(render(&reactions, next).into()))
     }
 
-    /// By the messages of a span, or, with `by=reaction`, by when the reactions were made: these can be paged.
+    /// By the messages of a span, or, with `by=reaction`, by when the reactions were made.
     pub(crate) async fn reactions(&self, call: Call<'_>, channel: &Channel) -> Answer {
         let (caller, mut params) = call.params()?;
         let (_, span) = bounds(&mut params)?;
         let limit = self.reaction_limit(&mut params)?;
         let by = params.take("by")?;
-        params.finish(&["after", "since", "before", "upto", "by", "limit"])?;
-        let by_reaction = match by.as_deref() {
-            None | Some("message") => false,
-            Some("reaction") => true,
-            Some(other) => {
-                return Err(Problem::invalid("by", format!("{} is neither message nor reaction", shown(other))));
+        let after = behind(&mut params, Id::from_raw(span.after.raw().saturating_add(1)))?;
+        params.finish(&["after", "since", "before", "upto", "behind", "by", "limit"])?;
+        let rest = if span.upto == Id::MAX { String::new() } else { format!("&upto={}", span.upto) };
+        match by.as_deref() {
+            None | Some("message") => {
+                let reactions = self.channels.reactions(caller, channel, span, after, limit).await?;
+                let next = reactions.end().map(|end| format!("?since={}&behind={}{rest}", end.message, end.reaction));
+                Ok(json(render(&reactions, next).into()))
             }
-        };
-        if !by_reaction {
-            let reactions = self.channels.reactions(caller, channel, span, limit).await?;
-            return Ok(json(render(&reactions, None).into()));
+            Some("reaction") if after.is_none() => {
+                let reactions = self.channels.reactions_made(caller, channel, span, Order::Ascending, limit).await?;
+                let last = reactions.entries.last().filter(|_| reactions.more);
+                let next = last.map(|entry| format!("?by=reaction&after={}{rest}", entry.id));
+                Ok(json(render(&reactions, next).into()))
+            }
+            Some("reaction") => Err(Problem::invalid("behind", "not together with by=reaction: say after")),
+            Some(other) => Err(Problem::invalid("by", format!("{} is neither message nor reaction", shown(other)))),
         }
-        let reactions = self.channels.reactions_made(caller, channel, span, Order::Ascending, limit).await?;
-        let next = reactions.entries.last().filter(|_| reactions.more).map(|entry| entry.id);
-        Ok(json(render(&reactions, next).into()))
     }
 
     pub(crate) async fn unreact(&self, call: Call<'_>, channel: &Channel, reaction: Id) -> Answer {
@@ -97,8 +102,14 @@ fn bounded(field: &str, text: String) -> Result<String, Problem> {
     }
 }
 
-/// `next` is what to give as `after`, where reactions can be paged.
-fn render(reactions: &Reactions, next: Option<Id>) -> Vec<u8> {
+/// Behind which reaction to the first message a page begins.
+fn behind(params: &mut Params<'_>, message: Id) -> Result<Option<ReactionAt>, Problem> {
+    let reaction = params.take("behind")?.map(|text| convert::id("behind", &text)).transpose()?;
+    Ok(reaction.map(|reaction| ReactionAt { message, reaction }))
+}
+
+/// `next` is the query of the next page.
+fn render(reactions: &Reactions, next: Option<String>) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + 192 * reactions.entries.len());
     out.extend_from_slice(b"{\"reactions\":[");
     for (index, entry) in reactions.entries.iter().enumerate() {
@@ -108,7 +119,7 @@ fn render(reactions: &Reactions, next: Option<Id>) -> Vec<u8> {
     }
     wire::push(&mut out, format_args!("],\"more\":{}", reactions.more));
     if let Some(next) = next {
-        wire::push(&mut out, format_args!(",\"next\":\"?by=reaction&after={next}\""));
+        wire::push(&mut out, format_args!(",\"next\":\"{next}\""));
     }
     out.push(b'}');
     out

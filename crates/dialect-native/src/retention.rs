@@ -14,7 +14,7 @@ use crate::{
 use model::ChannelName;
 use serde_json::{Value, json, value::RawValue};
 use service::{DryRun, Retention, WouldRemove};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 impl Native {
     /// All rules: the app's, then those of channels.
@@ -36,7 +36,7 @@ impl Native {
         let caller = call.caller;
         let parse_query = |mut params: Params<'_>| {
             let dry_run = params.take_flag("dry_run")?;
-            let after = params.take_channel("after")?;
+            let after = params.take("after")?.map(Cow::into_owned);
             let limit = params.take_number("limit", 1..=LISTED, DEFAULT_LIMIT)? as u32;
             params.finish(&["dry_run", "after", "limit"])?;
             Ok((dry_run, after, limit))
@@ -44,7 +44,7 @@ impl Native {
         let ((dry_run, after, limit), body) = call.parts(parse_query).await?;
         let retention = parse(Fields::of_body(&body)?)?;
         if dry_run {
-            let would = self.channels.dry_run(caller, channel, retention, after.as_ref(), limit).await?;
+            let would = self.channels.dry_run(caller, channel, retention, after.as_deref(), limit).await?;
             return Ok(json(render(&would).to_string().into()));
         }
         let id = self.channels.set_retention(caller, channel, Some(retention)).await?;
@@ -99,12 +99,12 @@ fn messages(messages: Option<u64>) -> Value {
 fn render(would: &DryRun) -> Value {
     let one = |would: &WouldRemove| {
         json!({
-            "channel": would.channel.as_named(),
+            "channel": would.channel.to_string(),
             "messages": would.messages,
             "upto": { "id": would.upto.id.to_string(), "seq": would.upto.seq.0 },
             "held_by": would.held_by,
         })
     };
     let channels: Vec<Value> = would.channels.iter().map(one).collect();
-    json!({ "would_remove": channels, "next": would.next.as_ref().and_then(ChannelName::as_named) })
+    json!({ "would_remove": channels, "next": would.next })
 }

@@ -137,6 +137,9 @@ fn push_link(out: &mut Vec<u8>, name: &str, bound: Option<String>, query: &Query
         |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     if let Some(author) = &query.author {
         link += &format!("&author={}", encoded(&author.id));
+        if let Some(origin) = author.origin {
+            link += &format!("&origin={}", origin_name(origin));
+        }
     }
     if let Some(custom_type) = &query.custom_type {
         link += &format!("&type={}", encoded(custom_type));

@@ -115,6 +115,7 @@ impl Realm {
         match &change.what {
             What::Published { message, .. } => self.tell_of_new(chat, message).await,
             What::Edited(edit) => self.tell_of_message(chat, edit.message).await,
+            What::Unedited(unedit) => self.tell_of_message(chat, unedit.message).await,
             What::Deleted(removal) | What::Expired(removal) => {
                 self.tell_of_removal(chat, removal);
                 Ok(())

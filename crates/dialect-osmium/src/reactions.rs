@@ -66,21 +66,16 @@ impl Realm {
         let mut found = Reactions::new();
         let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return Ok(found) };
         let (caller, channel) = self.place(view);
-        let mut span = Span { after: first.id.previous(), upto: last.id };
+        let span = Span { after: first.id.previous(), upto: last.id };
+        let mut after = None;
         loop {
-            let page = self.channels.reactions(&caller, &channel, span, READ_AT_ONCE).await?;
-            let examined = page.entries.last().map_or(span.upto, |entry| entry.reaction.message);
+            let page = self.channels.reactions(&caller, &channel, span, after, READ_AT_ONCE).await?;
+            after = page.end();
             for entry in page.entries {
                 found.entry(entry.reaction.message).or_default().push(entry);
             }
-            if !page.more {
+            if after.is_none() {
                 return Ok(found);
-            }
-            // The last message may have more of them: it is read again from its first one, unless it is all there is.
-            let again = examined.previous() > span.after;
-            span.after = if again { examined.previous() } else { examined };
-            if again {
-                found.remove(&examined);
             }
         }
     }

@@ -35,6 +35,7 @@ pub fn live_frame(room: &str, change: &Change) -> Option<Frame> {
         }
         What::Signal(_)
         | What::Edited(_)
+        | What::Unedited(_)
         | What::Deleted(_)
         | What::Expired(_)
         | What::Floored(_)

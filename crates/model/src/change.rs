@@ -70,6 +70,9 @@ pub enum What {
     /// The content of a message was replaced, whole. The message keeps its place; the newest edit is what readers see,
     /// with its id in `edited_at`. Of a message that is not there any more it changes nothing.
     Edited(Arc<Edit>),
+    /// Edits of a message were taken back, with their contents, as if they had never been made: the message shows what it
+    /// showed without them. Of a message that is not there any more it changes nothing.
+    Unedited(Arc<Unedit>),
     /// Somebody deleted messages. They take their edits and reactions with them.
     Deleted(Arc<Removal>),
     /// The time of messages was over: the change's id is at or above the `expires_at` of each. They take their edits and
@@ -102,6 +105,7 @@ impl What {
         match self {
             What::Published { .. }
             | What::Edited(_)
+            | What::Unedited(_)
             | What::Deleted(_)
             | What::Expired(_)
             | What::Floored(_)
@@ -116,6 +120,7 @@ impl What {
         match self {
             What::Published { message, .. } | What::Unstored(message) | What::Signal(message) => Some(message),
             What::Edited(_)
+            | What::Unedited(_)
             | What::Deleted(_)
             | What::Expired(_)
             | What::Floored(_)
@@ -129,6 +134,7 @@ impl What {
         match self {
             What::Published { message, .. } | What::Unstored(message) | What::Signal(message) => message.cost(),
             What::Edited(edit) => size_of::<Edit>() + edit.payload.bytes.len(),
+            What::Unedited(unedit) => size_of::<Unedit>() + size_of_val(&unedit.edits[..]),
             What::Deleted(removal) | What::Expired(removal) => removal.cost(),
             What::Floored(_) => 0,
             What::Reacted(reaction) | What::Unreacted { was: reaction, .. } => reaction.cost(),
@@ -150,6 +156,20 @@ pub struct Edit {
     pub payload: Payload,
     /// The whole new extras.
     pub extras: Option<Bytes>,
+}
+
+/// Edits of one message that are taken back, resolved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unedit {
+    /// Which message.
+    pub message: Id,
+    /// Its seq.
+    pub seq: Seq,
+    /// The ids of the edits, growing: each was made of this message and not taken back yet. At least one, at most
+    /// [`crate::limits::UNEDITED`].
+    pub edits: Vec<Id>,
+    /// Who did it, if somebody did.
+    pub by: Option<UserId>,
 }
 
 /// Messages that went, resolved: exactly those that were there and are not any more.
@@ -293,6 +313,19 @@ pub enum PresenceEvent {
         /// Who was not heard of in time.
         timed_out: Vec<UserId>,
     },
+}
+
+impl PresenceEvent {
+    /// Whom it is about; none for an interval.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            PresenceEvent::Joined { user, .. }
+            | PresenceEvent::Left { user, .. }
+            | PresenceEvent::TimedOut { user, .. }
+            | PresenceEvent::StateChanged { user, .. } => Some(user),
+            PresenceEvent::Interval { .. } => None,
+        }
+    }
 }
 
 /// A publisher's key, hashed, with a hash of what was published under it. The store remembers it for the UTC day of

@@ -19,16 +19,16 @@ mod store;
 
 pub use change::{
     Batch, Change, ChannelChange, Edit, IdempotencyKey, Presence, PresenceEvent, Reaction, RecordChange, Removal,
-    SeqRange, What,
+    SeqRange, Unedit, What,
 };
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use fanout::{Fanout, Notice};
 pub use id::{Id, MAX_TICKS, Position, Seq, TICKS_PER_MS, TICKS_PER_SECOND};
 pub use message::{Kind, Message, Payload, PayloadForm};
-pub use names::{AppId, Channel, ChannelName, ChannelNumber, Origin, RecordKey, RecordKind, UserId};
+pub use names::{AppId, Author, Channel, ChannelName, ChannelNumber, Origin, RecordKey, RecordKind, UserId};
 pub use page::{
-    ChangesPage, ChannelEntry, Due, FeedItem, FeedKind, FeedPage, Head, Order, Page, ReactionEntry, Record,
+    ChangesPage, ChannelEntry, Due, FeedItem, FeedKind, FeedPage, Head, Order, Page, ReactionAt, ReactionEntry, Record,
     RemovedCount, Span, Target, Version, Window,
 };
 pub use search::{Candidate, Candidates, Place, Search, SnippetPiece, Sought};

@@ -33,6 +33,8 @@ pub const SELECTORS: usize = 16;
 pub const REMOVAL_IDS: usize = 1_000;
 /// Ranges of seqs in one removal; a deletion that would need more is refused.
 pub const REMOVAL_RANGES: usize = 100_000;
+/// Edits that are taken back in one change.
+pub const UNEDITED: usize = 1_000;
 /// Bytes in a reaction's kind and in its value, each.
 pub const REACTION_BYTES: usize = 256;
 /// Reactions on one message.

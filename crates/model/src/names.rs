@@ -142,6 +142,36 @@ impl UserId {
     }
 }
 
+/// Whose messages are meant: all users of an id, or some of them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Author {
+    /// The user's id.
+    pub id: Arc<str>,
+    /// Only who came through this door; none for any.
+    pub origin: Option<Origin>,
+    /// Only who was proved, or only who was not; none for either.
+    pub verified: Option<bool>,
+}
+
+impl Author {
+    /// This very user.
+    pub fn exactly(user: &UserId) -> Author {
+        Author { id: user.id.clone(), origin: Some(user.origin), verified: Some(user.verified) }
+    }
+
+    /// This user, whether or not it was proved who it is: the person behind an id of one door.
+    pub fn person(user: &UserId) -> Author {
+        Author { verified: None, ..Author::exactly(user) }
+    }
+
+    /// Whether a user is meant.
+    pub fn is(&self, user: &UserId) -> bool {
+        self.id == user.id
+            && self.origin.is_none_or(|origin| origin == user.origin)
+            && self.verified.is_none_or(|verified| verified == user.verified)
+    }
+}
+
 /// What sort of record: the first part of a record's key. Stored as a number; numbers are never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]

@@ -1,6 +1,6 @@
 //! What is asked of history, and what it answers: spans, windows, pages, heads, the feed.
 
-use crate::{Change, Channel, ChannelNumber, Id, Message, Payload, Position, Reaction, RecordKey, Seq, UserId};
+use crate::{Author, Change, Channel, ChannelNumber, Id, Message, Payload, Position, Reaction, RecordKey, Seq, UserId};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -54,8 +54,8 @@ pub struct Window {
     /// Only messages with a greater seq: how retention by count and a caller's right to the newest n cut. A bound of the
     /// seek like `span`, never a filter after reading; [`Seq::NONE`] for no bound.
     pub above: Seq,
-    /// Only messages of this author.
-    pub author: Option<UserId>,
+    /// Only messages of these authors.
+    pub author: Option<Author>,
     /// Only messages of this custom type.
     pub custom_type: Option<Arc<str>>,
     /// Hide what is due at this position: what reads as "now".
@@ -171,6 +171,8 @@ pub enum FeedKind {
     Reacted = 7,
     /// A reaction went.
     Unreacted = 8,
+    /// Edits were taken back.
+    Unedited = 9,
 }
 
 impl FeedKind {
@@ -185,6 +187,7 @@ impl FeedKind {
             6 => FeedKind::Floored,
             7 => FeedKind::Reacted,
             8 => FeedKind::Unreacted,
+            9 => FeedKind::Unedited,
             _ => return None,
         })
     }
@@ -221,6 +224,15 @@ pub struct ReactionEntry {
     pub reaction: Arc<Reaction>,
 }
 
+/// A place in the list of reactions by message.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ReactionAt {
+    /// The message.
+    pub message: Id,
+    /// The reaction to it.
+    pub reaction: Id,
+}
+
 /// Part of a channel's change feed: edits, removals, floors and reactions in one order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangesPage {
@@ -232,7 +244,8 @@ pub struct ChangesPage {
     pub examined: Id,
     /// More was there when the budget ended.
     pub more: bool,
-    /// The feed's own beginning (exclusive): a store may drop old days, never the day of the newest change. Above the
+    /// The feed's own beginning (exclusive): a store may drop old days, never the day of the newest change; and an erasure
+    /// ([`crate::Store::erase`]) drops what was told of the channel before. Above the
     /// position asked for, the feed does not reach back to it: read the channel again, then go on from `examined`.
     pub starts_after: Id,
 }

@@ -5,8 +5,8 @@
 
 use crate::{
     AppId, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Error, FeedPage, Head,
-    Id, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Selection,
-    SelectionPage, SelectionWindow, Seq, Span, Target, Version, Window,
+    Id, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
+    Selection, SelectionPage, SelectionWindow, Seq, Span, Target, Version, Window,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -80,12 +80,19 @@ pub trait Store: Send + Sync + 'static {
     /// id is at most `upto`: where a floor would go for retention by count or by age. [`Position::default`] if nowhere.
     fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position>;
 
-    /// Every content that a message has had, oldest first: the published one and each edit; empty if it is not there.
+    /// Every content that a message has had, oldest first: the published one and each edit that was not taken back; empty if
+    /// it is not there.
     fn versions(&self, channel: &Channel, message: Id) -> Result<Vec<Version>>;
 
-    /// Reactions to the messages of a span that are there, by message id, then by the reaction's id; the first `limit`.
-    /// Those to ids that name no message are left out.
-    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>>;
+    /// Reactions to the messages of a span that are there, by message id, then by the reaction's id; the first `limit`
+    /// of those behind `after`. Those to ids that name no message are left out.
+    fn reactions(
+        &self,
+        channel: &Channel,
+        messages: Span,
+        after: Option<ReactionAt>,
+        limit: u32,
+    ) -> Result<Vec<ReactionEntry>>;
 
     /// Whether it is known without blocking that no reaction stands in this channel: may be called on a reactor thread.
     /// "No" may as well mean that nobody knows.
@@ -102,8 +109,8 @@ pub trait Store: Send + Sync + 'static {
     fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>>;
 
     /// Edits, removals, floors, reactions and their being taken back, of a channel after a position, as they were stored,
-    /// oldest first, at most `limit`. Edits of messages that are not there are left out; all else stays, whatever became
-    /// of its message.
+    /// oldest first, at most `limit`. Edits that were taken back, and those of messages that are not there, are left out;
+    /// all else stays, whatever became of its message.
     fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage>;
 
     /// Messages that are there and due at `now`, those due earliest, at most `limit` in all; one entry for each channel,
@@ -115,10 +122,11 @@ pub trait Store: Send + Sync + 'static {
     /// less far.
     fn sweep(&self, budget: Duration) -> Result<bool>;
 
-    /// Makes sure that no byte of the removed messages of these channels is left on the device: rewrites their blocks
-    /// whatever they lost, compacts, and overwrites the log that held them. Returns when it is so; doing it again, or for a
-    /// channel of which nothing was removed, does no harm. It changes no answer, but that [`Store::recent`] may reach back
-    /// less far.
+    /// Makes sure that no byte is left on the device of the messages of these channels that were removed, of their edits
+    /// and reactions that were taken back, and of records that were replaced or deleted: rewrites blocks whatever they
+    /// lost, drops the change feeds of the channels, compacts, and overwrites the log that held it all. Returns when it is
+    /// so; doing it again, or for a channel of which nothing was removed, does no harm. It changes no answer, but that
+    /// [`Store::recent`] and the channels' change feeds may reach back less far.
     fn erase(&self, channels: &[Channel]) -> Result<()>;
 
     /// What was published in this channel under this idempotency key on the UTC day of `now` or the day before, whatever
@@ -132,6 +140,10 @@ pub trait Store: Send + Sync + 'static {
     /// `after`, at most `limit`.
     fn channels(&self, app: &AppId, prefix: &str, after: Option<&ChannelName>, limit: u32)
     -> Result<Vec<ChannelEntry>>;
+
+    /// All channels of an app, whatever their names are: those in the clear in byte order, then all others in an order that
+    /// does not change; those after `after`, at most `limit`.
+    fn all_channels(&self, app: &AppId, after: Option<&ChannelName>, limit: u32) -> Result<Vec<ChannelEntry>>;
 
     /// One record.
     fn record(&self, key: &RecordKey) -> Result<Option<Record>>;

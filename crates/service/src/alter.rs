@@ -41,9 +41,15 @@ impl Sequencer {
         let missing = order.found.nothing || head.number == ChannelNumber::NONE;
         let Change::Channel(change) = &*order.change else { return Ok(Placed::nothing()) };
         match &change.what {
-            What::Edited(_) | What::Reacted(_) | What::Unreacted { .. } if missing => Err(not_there()),
+            What::Edited(_) | What::Unedited(_) | What::Reacted(_) | What::Unreacted { .. } if missing => {
+                Err(not_there())
+            }
             _ if missing => Ok(Placed::nothing()),
             What::Edited(edit) => match self.removals.took(order.place, order.found.as_of, edit.seq) {
+                true => Err(not_there()),
+                false => Ok(self.happen(order, head.number, head.last.id, 0)),
+            },
+            What::Unedited(unedit) => match self.removals.took(order.place, order.found.as_of, unedit.seq) {
                 true => Err(not_there()),
                 false => Ok(self.happen(order, head.number, head.last.id, 0)),
             },

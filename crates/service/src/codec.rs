@@ -130,6 +130,19 @@ pub(crate) fn name_of(bytes: &[u8]) -> Result<ChannelName> {
     }
 }
 
+/// A place in a listing of all channels, as callers carry it: they hand it back, and no more comes of it.
+pub(crate) fn place_text(name: &ChannelName) -> String {
+    name_bytes(name).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The channel behind which a listing goes on.
+pub(crate) fn place_of(text: &str) -> Result<ChannelName> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    let bytes: Option<Vec<u8>> = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
+    let name = bytes.and_then(|bytes| name_of(&bytes).ok());
+    name.ok_or_else(|| Error::invalid("after: no listing has named this place"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +152,7 @@ mod tests {
         let named = ChannelName::named("room/ä").expect("a name");
         for name in [named, ChannelName::Member(7, u64::MAX), ChannelName::direct("bob", "ann")] {
             assert_eq!(name_of(&name_bytes(&name)).expect("it is understood"), name);
+            assert_eq!(place_of(&place_text(&name)).expect("it is understood"), name);
         }
     }
 

@@ -39,7 +39,9 @@ impl Sequencer {
                     self.has_room()?;
                     self.alter(order)
                 }
-                What::Deleted(_) | What::Expired(_) | What::Floored(_) | What::Unreacted { .. } => self.alter(order),
+                What::Unedited(_) | What::Deleted(_) | What::Expired(_) | What::Floored(_) | What::Unreacted { .. } => {
+                    self.alter(order)
+                }
             },
             Change::Record(change) => {
                 let exists = change.value.is_some();
@@ -192,6 +194,7 @@ pub(crate) fn fill(change: &mut Arc<Change>, numbers: Numbers) {
                 }
                 What::Unstored(message) | What::Signal(message) => fill_message(message, &numbers),
                 What::Edited(_)
+                | What::Unedited(_)
                 | What::Deleted(_)
                 | What::Expired(_)
                 | What::Floored(_)

@@ -4,7 +4,6 @@
 use crate::{
     Caller, Channels, Rights,
     channels::Shared,
-    erasure::is_mark,
     history,
     order::{Aim, Order},
     publish::check_content,
@@ -42,15 +41,14 @@ impl Channels {
         self.shared.submit_one(self.shared.edit_order(channel, edit)).await.map(|placed| placed.id)
     }
 
-    /// Every content that a message has had, oldest first; after an erasure put an older one back, from there on. Needs
-    /// [`Rights::HISTORY`]; `NotFound` as for [`Channels::edit`].
+    /// Every content that a message has had, oldest first; without those that an erasure took. Needs [`Rights::HISTORY`];
+    /// `NotFound` as for [`Channels::edit`].
     pub async fn versions(&self, caller: &Caller, channel: &Channel, message: Id) -> Result<Vec<Version>> {
         self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::HISTORY)?;
         let message = self.shared.seen_message(caller, channel, message).await?.id;
         let channel = channel.clone();
-        let mut versions = self.shared.reads.run(move |store| store.versions(&channel, message)).await?;
-        versions.drain(..first_shown(&versions));
+        let versions = self.shared.reads.run(move |store| store.versions(&channel, message)).await?;
         if versions.is_empty() { Err(not_found()) } else { Ok(versions) }
     }
 }
@@ -75,11 +73,6 @@ impl Shared {
     pub(crate) fn edit_order(&self, channel: &Channel, edit: Edit) -> Order {
         Order::aimed(channel, self.live.hasher.place(channel), What::Edited(Arc::new(edit)), Aim::Edit)
     }
-}
-
-/// The first version that readers are shown: the last one that an erasure put back.
-pub(crate) fn first_shown(versions: &[Version]) -> usize {
-    versions.iter().rposition(|version| is_mark(version.by.as_ref())).unwrap_or(0)
 }
 
 fn not_found() -> Error {

@@ -1,17 +1,18 @@
-//! The work of erasures, in bounded steps: channel by channel the messages of the user, its reactions and its edits;
-//! then its records; then the bytes. Whatever is done again after a restart finds nothing left to take. What was taken
-//! is counted from the channel's own change feed, where everything that an erasure does bears its mark, so a restart
-//! counts nothing twice.
+//! The work of erasures, in bounded steps: channel by channel the messages of the person, what it wrote into messages of
+//! others, and its reactions; then its records; then the bytes, and the change feeds that tell of it. Whatever is done
+//! again after a restart finds nothing left to take. What was taken is counted from the channel's own change feed, where
+//! everything that an erasure does bears its mark, so a restart counts nothing twice.
 
 use crate::{
-    erasure::{Erased, ErasedIn, ErasureState, SUMMARIES, Work, channels_of, mark, records_of},
+    erasure::{Erased, ErasedIn, Erasure, ErasureState, SUMMARIES, Work, channels_of, mark, records_of},
     maintenance::Keeper,
     order::{Aim, Order},
     policies::all_records,
+    resolve::held_by,
 };
 use model::{
-    Change, Channel, Edit, Effort, ErrorKind, Id, Order as Direction, RecordKind, Result, Seq, Span, Target, UserId,
-    What, Window,
+    Author, Change, Channel, ChannelEntry, Effort, ErrorKind, Id, Message, Order as Direction, RecordKind, Result, Seq,
+    Span, Target, Unedit, UserId, What, Window, limits,
 };
 use std::sync::Arc;
 
@@ -41,13 +42,17 @@ struct At {
     channel: Channel,
     looking_for: LookingFor,
     after: Id,
+    /// Something on the disk tells of the person, whether or not there was anything to take.
+    touched: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LookingFor {
+    /// Messages of the person, and what it wrote into those of others.
     Messages,
     Reactions,
-    Edits,
+    /// What the change feed tells of things that are gone already.
+    Traces,
 }
 
 impl Default for Eraser {
@@ -114,33 +119,36 @@ impl Current {
 
     /// One step; whether there is another one now.
     fn step(&mut self, keeper: &Keeper) -> Result<bool> {
-        let Some(user) = self.work.erasure.user.clone() else { return Ok(false) };
-        match (self.work.erasure.state, &mut self.at) {
-            (ErasureState::Removing, None) => self.next_channel(keeper, &user),
-            (ErasureState::Removing, Some(at)) => match at.look(keeper, &user, &mark(&self.work.erasure.id)) {
-                Ok(false) => Ok(true),
-                Ok(true) => self.finish_channel(keeper, &user).map(|()| true),
-                Err(error) if error.kind == ErrorKind::Conflict => {
-                    self.work.erasure.waits_for = Some(error.message);
-                    self.write(keeper).map(|()| false)
-                }
-                Err(error) => Err(error),
-            },
-            (ErasureState::Scrubbing, _) => self.scrub(keeper).map(|()| false),
-            (ErasureState::Done, _) => Ok(false),
+        let Erasure { state: ErasureState::Removing, user: Some(user), .. } = &self.work.erasure else {
+            return self.scrub(keeper).map(|()| false);
+        };
+        let person = Person::new(user);
+        let Some(at) = &mut self.at else { return self.next_channel(keeper, &person) };
+        match at.look(keeper, &person, &mark(&self.work.erasure.id)) {
+            Ok(false) => Ok(true),
+            Ok(true) => self.finish_channel(keeper, &person).map(|()| true),
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                self.work.erasure.waits_for = Some(error.message);
+                self.write(keeper).map(|()| false)
+            }
+            Err(error) => Err(error),
         }
     }
 
-    fn next_channel(&mut self, keeper: &Keeper, user: &UserId) -> Result<bool> {
+    fn next_channel(&mut self, keeper: &Keeper, person: &Person) -> Result<bool> {
         let after = self.work.after.as_ref();
-        match keeper.store.channels(&self.work.app, "", after, 1)?.pop() {
-            Some(entry) => {
-                self.at = Some(At { channel: entry.channel, looking_for: LookingFor::Messages, after: Id::MIN });
+        match keeper.store.all_channels(&self.work.app, after, 1)?.pop() {
+            Some(ChannelEntry { channel, .. }) => {
+                self.at = Some(At { channel, looking_for: LookingFor::Messages, after: Id::MIN, touched: false });
             }
             None => {
-                self.work.erasure.erased.records += remove_records(keeper, &self.work, user)?;
+                keeper.live.ring.forget(&self.work.app, &person.author);
+                self.work.erasure.erased.records += remove_records(keeper, &self.work, person)?;
                 self.work.erasure.state = ErasureState::Scrubbing;
                 self.work.erasure.waits_for = None;
+                // From here on the record names nobody, and what named somebody is scrubbed with the rest.
+                self.work.erasure.user = None;
+                self.work.after = None;
                 self.write(keeper)?;
             }
         }
@@ -148,18 +156,19 @@ impl Current {
     }
 
     /// Counts what was taken from the channel and writes it down.
-    fn finish_channel(&mut self, keeper: &Keeper, user: &UserId) -> Result<()> {
+    fn finish_channel(&mut self, keeper: &Keeper, person: &Person) -> Result<()> {
         let Some(at) = self.at.take() else { return Ok(()) };
-        let erased = count(keeper, &at.channel, &self.work, user)?;
+        let erased = count(keeper, &at.channel, &self.work, person)?;
+        let is_touched = at.touched || !erased.is_nothing();
         let waited = self.work.erasure.waits_for.take().is_some();
         self.work.after = Some(at.channel.name.clone());
         self.passed += 1;
-        if !erased.is_nothing() {
+        if is_touched {
             keeper.put_record(self.work.channel_key(&at.channel.name), Some(erased.encode()))?;
             self.work.erasure.erased.add(erased);
             self.work.erasure.channels += 1;
         }
-        if !erased.is_nothing() || waited || self.passed >= WRITTEN_EVERY {
+        if is_touched || waited || self.passed >= WRITTEN_EVERY {
             self.write(keeper)?;
         }
         Ok(())
@@ -174,7 +183,9 @@ impl Current {
             let name = ErasedIn::decode(record, prefix.len())?.channel;
             channels.push(Channel { app: self.work.app.clone(), name });
         }
-        for channels in channels.chunks(SCRUBBED) {
+        let (first, rest) = channels.split_at(channels.len().min(SCRUBBED));
+        keeper.store.erase(first)?;
+        for channels in rest.chunks(SCRUBBED) {
             keeper.store.erase(channels)?;
         }
         if let Some(search) = &keeper.search {
@@ -183,8 +194,6 @@ impl Current {
         let erasure = &mut self.work.erasure;
         erasure.state = ErasureState::Done;
         erasure.finished_at = Some(keeper.clock.now_ticks());
-        erasure.user = None;
-        self.work.after = None;
         self.write(keeper)
     }
 
@@ -194,79 +203,126 @@ impl Current {
     }
 }
 
+/// Whom an erasure is about.
+struct Person {
+    user: UserId,
+    author: Author,
+}
+
+impl Person {
+    fn new(user: &UserId) -> Person {
+        Person { user: user.clone(), author: Author::person(user) }
+    }
+
+    fn is(&self, user: Option<&UserId>) -> bool {
+        user.is_some_and(|user| self.author.is(user))
+    }
+}
+
 impl At {
     /// Looks at a piece of the channel; whether that was the last one.
-    fn look(&mut self, keeper: &Keeper, user: &UserId, mark: &UserId) -> Result<bool> {
+    fn look(&mut self, keeper: &Keeper, person: &Person, mark: &UserId) -> Result<bool> {
         let (more, next) = match self.looking_for {
-            LookingFor::Messages => (self.messages(keeper, user, mark)?, LookingFor::Reactions),
-            LookingFor::Reactions => (self.reactions(keeper, user)?, LookingFor::Edits),
-            LookingFor::Edits => (self.edits(keeper, user, mark)?, LookingFor::Edits),
+            LookingFor::Messages => (self.messages(keeper, person, mark)?, Some(LookingFor::Reactions)),
+            LookingFor::Reactions => (self.reactions(keeper, person)?, Some(LookingFor::Traces)),
+            LookingFor::Traces => (self.traces(keeper, person)?, None),
         };
         if more {
             return Ok(false);
         }
-        let last = self.looking_for == LookingFor::Edits;
-        (self.looking_for, self.after) = (next, Id::MIN);
-        Ok(last)
+        self.after = Id::MIN;
+        self.looking_for = next.unwrap_or(self.looking_for);
+        Ok(next.is_none())
     }
 
-    fn messages(&mut self, keeper: &Keeper, user: &UserId, mark: &UserId) -> Result<bool> {
+    fn messages(&mut self, keeper: &Keeper, person: &Person, mark: &UserId) -> Result<bool> {
         let window = Window {
             span: Span { after: self.after, upto: Id::MAX },
             order: Direction::Ascending,
             limit: STEP,
             above: Seq::NONE,
-            author: Some(user.clone()),
+            author: None,
             custom_type: None,
             now: Id::MIN,
         };
         let Some(page) = keeper.store.read(&self.channel, &window, Effort::Disk)? else { return Ok(false) };
-        if !page.messages.is_empty() {
-            let target = Target::Ids(page.messages.iter().map(|message| message.id).collect());
+        let (own, others): (Vec<_>, Vec<_>) =
+            page.messages.into_iter().partition(|message| person.is(message.author.as_ref()));
+        if !own.is_empty() {
+            let target = Target::Ids(own.iter().map(|message| message.id).collect());
             keeper.submit_one(keeper.removal(&self.channel, Aim::Delete { target, by: Some(mark.clone()) }))?;
+        }
+        for message in others.iter().filter(|message| message.edited_at.is_some()) {
+            self.edits(keeper, person, mark, message)?;
         }
         self.after = page.covered.upto;
         Ok(page.more)
     }
 
-    fn reactions(&mut self, keeper: &Keeper, user: &UserId) -> Result<bool> {
+    /// Takes back what the person wrote into a message of somebody else.
+    fn edits(&self, keeper: &Keeper, person: &Person, mark: &UserId, message: &Message) -> Result<()> {
+        let versions = keeper.store.versions(&self.channel, message.id)?;
+        let edits = versions.iter().skip(1).filter(|version| person.is(version.by.as_ref()));
+        let edits: Vec<Id> = edits.map(|version| version.at).collect();
+        if edits.is_empty() {
+            return Ok(());
+        }
+        self.refuse_held(keeper, person)?;
+        let place = keeper.live.hasher.place(&self.channel);
+        let orders = edits.chunks(limits::UNEDITED).map(|edits| {
+            let (edits, by) = (edits.to_vec(), Some(mark.clone()));
+            let unedit = Unedit { message: message.id, seq: message.seq, edits, by };
+            Order::aimed(&self.channel, place, What::Unedited(Arc::new(unedit)), Aim::Unedit)
+        });
+        keeper.submit(orders.collect()).into_iter().try_for_each(passed_over)
+    }
+
+    fn reactions(&mut self, keeper: &Keeper, person: &Person) -> Result<bool> {
         let span = Span { after: self.after, upto: Id::MAX };
         let entries = keeper.store.reactions_made(&self.channel, span, Direction::Ascending, STEP)?;
         let place = keeper.live.hasher.place(&self.channel);
-        let orders = entries.iter().filter(|entry| entry.reaction.user == *user).map(|entry| {
-            let key = Some(keeper.live.hasher.reaction(place, &entry.reaction));
-            let what = What::Unreacted { reaction: entry.id, was: entry.reaction.clone() };
-            Order { key, ..Order::aimed(&self.channel, place, what, Aim::Unreact) }
-        });
-        keeper.submit(orders.collect()).into_iter().try_for_each(passed_over)?;
+        let own = entries.iter().filter(|entry| person.author.is(&entry.reaction.user));
+        let orders: Vec<Order> = own
+            .map(|entry| {
+                let key = Some(keeper.live.hasher.reaction(place, &entry.reaction));
+                let what = What::Unreacted { reaction: entry.id, was: entry.reaction.clone() };
+                Order { key, ..Order::aimed(&self.channel, place, what, Aim::Unreact) }
+            })
+            .collect();
+        if !orders.is_empty() {
+            self.refuse_held(keeper, person)?;
+        }
+        keeper.submit(orders).into_iter().try_for_each(passed_over)?;
         self.after = entries.last().map_or(Id::MAX, |last| last.id);
         Ok(entries.len() == STEP as usize)
     }
 
-    /// Messages of others that show what the user wrote get the newest content that is not the user's.
-    fn edits(&mut self, keeper: &Keeper, user: &UserId, mark: &UserId) -> Result<bool> {
+    /// Whether the change feed tells of the person: then it goes, too.
+    fn traces(&mut self, keeper: &Keeper, person: &Person) -> Result<bool> {
         let page = keeper.store.changes(&self.channel, self.after, STEP)?;
-        let place = keeper.live.hasher.place(&self.channel);
-        for change in &page.changes {
-            let Change::Channel(change) = &**change else { continue };
-            let What::Edited(edit) = &change.what else { continue };
-            let versions = keeper.store.versions(&self.channel, edit.message)?;
-            let shows_user = versions.last().is_some_and(|newest| newest.by.as_ref() == Some(user));
-            let other = versions.into_iter().rev().find(|version| version.by.as_ref() != Some(user));
-            if let Some(other) = other.filter(|_| shows_user) {
-                let edit = Edit {
-                    message: edit.message,
-                    seq: edit.seq,
-                    editor: Some(mark.clone()),
-                    payload: other.payload,
-                    extras: other.extras,
-                };
-                let what = What::Edited(Arc::new(edit));
-                passed_over(keeper.submit_one(Order::aimed(&self.channel, place, what, Aim::Edit)))?;
-            }
-        }
+        self.touched |= page.changes.iter().any(|change| match &**change {
+            Change::Channel(change) => person.is(actor(&change.what)),
+            Change::Record(_) => false,
+        });
         self.after = page.examined;
-        Ok(page.more)
+        Ok(page.more && !self.touched)
+    }
+
+    /// `Conflict` if a legal hold lies on the channel or on the person.
+    fn refuse_held(&self, keeper: &Keeper, person: &Person) -> Result<()> {
+        let policies = keeper.live.policies.of(&self.channel.app);
+        policies.hold_on(&self.channel.name, &person.author).map_or(Ok(()), |hold| Err(held_by(&hold.name)))
+    }
+}
+
+/// Who did what a change feed tells.
+fn actor(what: &What) -> Option<&UserId> {
+    match what {
+        What::Edited(edit) => edit.editor.as_ref(),
+        What::Unedited(unedit) => unedit.by.as_ref(),
+        What::Deleted(removal) | What::Expired(removal) => removal.by.as_ref(),
+        What::Reacted(reaction) | What::Unreacted { was: reaction, .. } => Some(&reaction.user),
+        What::Published { .. } | What::Floored(_) | What::Unstored(_) | What::Signal(_) | What::Presence(_) => None,
     }
 }
 
@@ -279,7 +335,7 @@ fn passed_over<T>(outcome: Result<T>) -> Result<()> {
 }
 
 /// What an erasure took from a channel, by the channel's change feed.
-fn count(keeper: &Keeper, channel: &Channel, work: &Work, user: &UserId) -> Result<Erased> {
+fn count(keeper: &Keeper, channel: &Channel, work: &Work, person: &Person) -> Result<Erased> {
     let mark = Some(mark(&work.erasure.id));
     let mut erased = Erased::default();
     let mut after = work.began;
@@ -289,8 +345,8 @@ fn count(keeper: &Keeper, channel: &Channel, work: &Work, user: &UserId) -> Resu
             let Change::Channel(change) = &**change else { continue };
             match &change.what {
                 What::Deleted(removal) if removal.by == mark => erased.messages += removal.count(),
-                What::Edited(edit) if edit.editor == mark => erased.edits += 1,
-                What::Unreacted { was, .. } if was.user == *user => erased.reactions += 1,
+                What::Unedited(unedit) if unedit.by == mark => erased.edits += unedit.edits.len() as u64,
+                What::Unreacted { was, .. } if person.author.is(&was.user) => erased.reactions += 1,
                 _ => {}
             }
         }
@@ -301,11 +357,15 @@ fn count(keeper: &Keeper, channel: &Channel, work: &Work, user: &UserId) -> Resu
     }
 }
 
-/// Deletes what is recorded about the user; how many records that were.
-fn remove_records(keeper: &Keeper, work: &Work, user: &UserId) -> Result<u64> {
-    let records = all_records(&*keeper.store, &work.app, RecordKind::ReadMark, &records_of(user))?;
-    for record in &records {
-        keeper.put_record(record.key.clone(), None)?;
+/// Deletes what is recorded about the person; how many records that were.
+fn remove_records(keeper: &Keeper, work: &Work, person: &Person) -> Result<u64> {
+    let mut removed = 0;
+    for verified in [false, true] {
+        let prefix = records_of(&UserId { verified, ..person.user.clone() });
+        for record in all_records(&*keeper.store, &work.app, RecordKind::ReadMark, &prefix)? {
+            keeper.put_record(record.key, None)?;
+            removed += 1;
+        }
     }
-    Ok(records.len() as u64)
+    Ok(removed)
 }

@@ -1,5 +1,5 @@
 //! Erasing a person: one call removes the messages, edits, reactions and records of a user in an app, and the bytes of
-//! them, and leaves a receipt. The work is a record that says how far it has come, so that a restart goes on with it.
+//! them, and leaves a receipt. A person is an id of one origin, whether or not it was proved who it is. The work is a record that says how far it has come, so that a restart goes on with it.
 
 use crate::{
     Caller, Channels, Hold, HoldScope,
@@ -9,7 +9,7 @@ use crate::{
     resolve::held_by,
 };
 use bytes::Bytes;
-use model::{AppId, ChannelName, Error, ErrorKind, Id, Origin, Record, RecordKey, RecordKind, Result, UserId};
+use model::{AppId, Author, ChannelName, Error, ErrorKind, Id, Origin, Record, RecordKey, RecordKind, Result, UserId};
 
 /// How the names of erasures begin where they stand for who did something.
 const MARK: &str = "scrollback:erasure:";
@@ -24,7 +24,7 @@ pub struct Erasure {
     pub id: String,
     /// How far it has come.
     pub state: ErasureState,
-    /// Whom it erases; none in a receipt, which remembers nobody.
+    /// Whom it erases; none as soon as nothing is left but bytes: a receipt remembers nobody.
     pub user: Option<UserId>,
     /// When it was asked for, in ticks.
     pub started_at: u64,
@@ -55,7 +55,7 @@ pub enum ErasureState {
 pub struct Erased {
     /// Messages of the user.
     pub messages: u64,
-    /// Messages of others whose content was the user's, and which show again what they showed before.
+    /// What the user wrote into messages of others: these show what they showed without it.
     pub edits: u64,
     /// Reactions of the user.
     pub reactions: u64,
@@ -73,14 +73,16 @@ pub struct ErasedIn {
 }
 
 impl Channels {
-    /// Begins to erase a user from the caller's app, or finds the erasure that is under way. Covers what is there now, in
-    /// channels with names in the clear; what the user does afterwards is new. `Conflict` names a legal hold on the user.
+    /// Begins to erase a person from the caller's app, or finds the erasure that is under way. Covers what is there now, in
+    /// all channels, be it proved or not that it was this user; what the user does afterwards is new. `Conflict` names a
+    /// legal hold on the user.
     /// Needs [`Rights::ADMIN`](crate::Rights::ADMIN) on everything.
     pub async fn erase(&self, caller: &Caller, user: &UserId) -> Result<Erasure> {
         self.shared.admit_admin(caller)?;
         let policies = self.shared.live.policies.of(&caller.app);
+        let person = Author::person(user);
         let holds = |hold: &&Hold| match &hold.scope {
-            HoldScope::Author(held) => held.origin == user.origin && held.id == user.id,
+            HoldScope::Author(held) => person.is(held),
             HoldScope::Channel(_) => false,
         };
         if let Some(hold) = policies.holds.values().find(holds) {
@@ -91,7 +93,7 @@ impl Channels {
         let all = self.shared.reads.run(move |store| all_records(store, &app, RecordKind::Erasure, SUMMARIES)).await?;
         for record in &all {
             let work = Work::decode(record)?;
-            if work.erasure.user.as_ref() == Some(user) {
+            if work.erasure.user.as_ref().is_some_and(|user| person.is(user)) {
                 return Ok(work.erasure);
             }
         }
@@ -127,19 +129,25 @@ impl Channels {
         records.iter().map(|record| Ok(Work::decode(record)?.erasure)).collect()
     }
 
-    /// The channels in which an erasure took something, those after `after`, by name. Needs [`Rights::ADMIN`](crate::Rights::ADMIN).
+    /// The channels in which an erasure took something, those behind `after`, and where to go on. Needs
+    /// [`Rights::ADMIN`](crate::Rights::ADMIN).
     pub async fn erased_in(
         &self,
         caller: &Caller,
         id: &str,
-        after: Option<&ChannelName>,
+        after: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<ErasedIn>> {
+    ) -> Result<(Vec<ErasedIn>, Option<String>)> {
         self.shared.admit_admin(caller)?;
         let prefix = channels_of(id);
-        let after = after.map(|name| [&prefix[..], &codec::name_bytes(name)].concat());
+        let after = after.map(codec::place_of).transpose()?;
+        let after = after.map(|name| [&prefix[..], &codec::name_bytes(&name)].concat());
         let records = self.records(&caller.app, RecordKind::Erasure, &prefix, after.as_deref(), limit).await?;
-        records.iter().map(|record| ErasedIn::decode(record, prefix.len())).collect()
+        let touched =
+            records.iter().map(|record| ErasedIn::decode(record, prefix.len())).collect::<Result<Vec<_>>>()?;
+        let last = touched.last().filter(|_| touched.len() == limit as usize);
+        let next = last.map(|last| codec::place_text(&last.channel));
+        Ok((touched, next))
     }
 }
 
@@ -253,11 +261,6 @@ pub fn records_of(user: &UserId) -> Vec<u8> {
 /// By whom everything is done that an erasure does.
 pub(crate) fn mark(id: &str) -> UserId {
     UserId { origin: Origin::Native, id: [MARK, id].concat().into(), verified: true }
-}
-
-/// Whether an erasure did it: a content that it put back hides all that the message had before.
-pub(crate) fn is_mark(user: Option<&UserId>) -> bool {
-    user.is_some_and(|user| user.origin == Origin::Native && user.id.starts_with(MARK))
 }
 
 /// The records of the channels in which an erasure took something.

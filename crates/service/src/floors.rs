@@ -1,54 +1,37 @@
 //! Makes retention durable: walks the channels of the apps that forget, a bounded number a round, and moves their floors
 //! to where reads end already. What a legal hold covers stays: the floor goes no further than to the message before it.
 
-use crate::{holds::first_held, maintenance::Keeper, order::Aim, policies::AppPolicies, retention::Retention};
-use model::{AppId, ChannelEntry, ChannelName, Id, Position, Result, Span, Store, TICKS_PER_SECOND};
+use crate::{
+    holds::first_held, maintenance::Keeper, order::Aim, policies::AppPolicies, retention::Retention, walk::Walk,
+};
+use model::{ChannelEntry, ChannelName, Id, Position, Result, Span, Store};
+use std::time::Duration;
 
 /// So often a walk begins: reads do not wait for it.
-const WALK_EVERY: u64 = 10 * TICKS_PER_SECOND;
+const WALK_EVERY: Duration = Duration::from_secs(10);
 
 /// How far the walk has come.
-#[derive(Default)]
-pub(crate) struct Floors {
-    /// The apps that are left, the next one last, and the channel after which to go on in it.
-    apps: Vec<AppId>,
-    after: Option<ChannelName>,
-    /// The monotonic time at which the walk began.
-    began: Option<u64>,
+pub(crate) struct Floors(Walk<ChannelName>);
+
+impl Default for Floors {
+    fn default() -> Floors {
+        Floors(Walk::new(WALK_EVERY))
+    }
 }
 
 impl Floors {
     /// Looks at the next channels; whether there are more. Without trusted time, floors by age stay where they are.
     pub fn step(&mut self, keeper: &Keeper, trusted: Option<u64>, at_once: bool) -> Result<bool> {
-        if self.apps.is_empty() {
-            let now = keeper.clock.monotonic_ticks();
-            if !at_once && self.began.is_some_and(|began| now.saturating_sub(began) < WALK_EVERY) {
-                return Ok(false);
+        self.0.step(keeper, at_once, keeper.settings.floor_channels, |app, after, limit| {
+            let policies = keeper.live.policies.of(app);
+            if !policies.forgets() {
+                return Ok(Vec::new());
             }
-            self.began = Some(now);
-            self.apps = keeper.live.policies.apps();
-            self.apps.reverse();
-            self.after = None;
-        }
-        let mut left = keeper.settings.floor_channels.max(1);
-        while left > 0
-            && let Some(app) = self.apps.last().cloned()
-        {
-            let policies = keeper.live.policies.of(&app);
-            let listed = match policies.forgets() {
-                true => keeper.store.channels(&app, "", self.after.as_ref(), left)?,
-                false => Vec::new(),
-            };
-            let complete = listed.len() < left as usize;
-            left -= listed.len() as u32;
-            self.after = listed.last().map(|entry| entry.channel.name.clone());
+            let listed = keeper.store.all_channels(app, after, limit)?;
+            let names = listed.iter().map(|entry| entry.channel.name.clone()).collect();
             move_floors(keeper, &policies, listed, trusted)?;
-            if complete {
-                self.apps.pop();
-                self.after = None;
-            }
-        }
-        Ok(!self.apps.is_empty())
+            Ok(names)
+        })
     }
 }
 

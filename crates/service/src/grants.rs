@@ -3,10 +3,10 @@
 //!
 //! For callers inside the house, like all records: no access is asked.
 
-use crate::{Channels, Standing};
+use crate::{Channels, Standing, maintenance::Keeper, walk::Walk};
 use bytes::{BufMut, Bytes, BytesMut};
-use model::{AppId, Error, Id, Record, RecordKey, RecordKind, Result};
-use std::sync::Arc;
+use model::{AppId, Error, ErrorKind, Id, Record, RecordKey, RecordKind, Result};
+use std::{sync::Arc, time::Duration};
 
 /// How often a record is looked at again that changes while it is looked at.
 const LOOKS: usize = 5;
@@ -69,28 +69,6 @@ impl Channels {
         Err(Error::unavailable("the grant changes all the time; it was not revoked"))
     }
 
-    /// Forgets grants that have expired, of `limit` after `after`; says where to go on.
-    pub async fn forget_expired_grants(
-        &self,
-        app: &AppId,
-        after: Option<&[u8]>,
-        limit: u32,
-    ) -> Result<Option<Arc<[u8]>>> {
-        let records = self.records(app, RecordKind::Grant, b"", after, limit).await?;
-        let next = records.last().filter(|_| records.len() == limit as usize).map(|last| last.key.name.clone());
-        for record in records {
-            let (key, version) = (record.key.clone(), record.version);
-            if !self.shared.is_ahead(decode(record)?.until) {
-                match self.put_record(key, None, Some(version)).await {
-                    // It was put again meanwhile.
-                    Err(error) if error.kind == model::ErrorKind::Conflict => {}
-                    outcome => drop(outcome?),
-                }
-            }
-        }
-        Ok(next)
-    }
-
     /// What an access can stand on: a grant, or one that must not be there, as it is now. Costs a look into memory if
     /// the grant was looked at before.
     pub async fn standing(&self, app: &AppId, name: &[u8]) -> Result<Standing> {
@@ -108,6 +86,39 @@ impl Channels {
             }
         }
         Err(Error::unavailable("the grant changes all the time"))
+    }
+}
+
+/// So often a walk through all grants begins: they end by themselves, this only takes their records.
+const WALK_EVERY: Duration = Duration::from_secs(600);
+
+/// Forgets grants whose time was over by trusted time, a bounded number a round.
+pub(crate) struct Expired(Walk<Arc<[u8]>>);
+
+impl Default for Expired {
+    fn default() -> Expired {
+        Expired(Walk::new(WALK_EVERY))
+    }
+}
+
+impl Expired {
+    /// Looks at the next grants; whether there are more.
+    pub fn step(&mut self, keeper: &Keeper, trusted: u64, at_once: bool) -> Result<bool> {
+        self.0.step(keeper, at_once, keeper.settings.expired_grants, |app, after, limit| {
+            let records = keeper.store.records(app, RecordKind::Grant, b"", after.map(|name| &name[..]), limit)?;
+            let names = records.iter().map(|record| record.key.name.clone()).collect();
+            for record in records {
+                let (key, version) = (record.key.clone(), record.version);
+                if decode(record)?.until.is_some_and(|until| until <= Id::new(trusted, 0)) {
+                    match keeper.put_record_at(key, None, Some(version)) {
+                        // It was put again meanwhile.
+                        Err(error) if error.kind == ErrorKind::Conflict => {}
+                        outcome => outcome?,
+                    }
+                }
+            }
+            Ok(names)
+        })
     }
 }
 

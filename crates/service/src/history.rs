@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    Channel, Effort, Error, Id, Order, Page, Position, RemovedCount, Result, Seq, Span, Store, UserId, Window,
+    Author, Channel, Effort, Error, Id, Order, Page, Position, RemovedCount, Result, Seq, Span, Store, Window,
 };
 use std::sync::{Arc, OnceLock};
 
@@ -20,8 +20,8 @@ pub struct Query {
     pub reach: Reach,
     /// How many messages at most.
     pub limit: u32,
-    /// Only messages of this author.
-    pub author: Option<UserId>,
+    /// Only messages of these authors.
+    pub author: Option<Author>,
     /// Only messages of this custom type.
     pub custom_type: Option<Arc<str>>,
 }

@@ -7,8 +7,8 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    AppId, Channel, ChannelName, Effort, Error, ErrorKind, Id, Order, RecordKey, RecordKind, Result, Seq, Span, Store,
-    UserId, Window,
+    AppId, Author, Channel, ChannelName, Effort, Error, ErrorKind, Id, Order, RecordKey, RecordKind, Result, Seq, Span,
+    Store, UserId, Window,
 };
 
 /// Bytes in the name of a hold.
@@ -112,12 +112,7 @@ pub(crate) fn first_held(
         let found = match &hold.scope {
             HoldScope::Channel(name) if *name == channel.name => first_of(store, channel, span, None)?,
             HoldScope::Channel(_) => None,
-            HoldScope::Author(user) => {
-                let of = |verified| UserId { verified, ..user.clone() };
-                let proved = first_of(store, channel, span, Some(of(true)))?;
-                let asserted = first_of(store, channel, span, Some(of(false)))?;
-                [proved, asserted].into_iter().flatten().min()
-            }
+            HoldScope::Author(user) => first_of(store, channel, span, Some(Author::person(user)))?,
         };
         if let Some(found) = found
             && first.as_ref().is_none_or(|(_, id)| found < *id)
@@ -128,8 +123,8 @@ pub(crate) fn first_held(
     Ok(first)
 }
 
-/// The first message of a span, of an author. Blocks.
-fn first_of(store: &dyn Store, channel: &Channel, mut span: Span, author: Option<UserId>) -> Result<Option<Id>> {
+/// The first message of a span, of some authors. Blocks.
+fn first_of(store: &dyn Store, channel: &Channel, mut span: Span, author: Option<Author>) -> Result<Option<Id>> {
     while !span.is_empty() {
         let window = Window {
             span,

@@ -19,6 +19,7 @@ mod floors;
 mod grants;
 mod groups;
 mod hash;
+mod hidden;
 mod history;
 mod holds;
 mod hub;
@@ -54,6 +55,7 @@ mod standing;
 mod subscription;
 mod topic;
 mod trusted;
+mod walk;
 
 pub use access::{Access, AccessWindow, Caller, Rights, Rule};
 pub use channels::{Channels, Parts, Status};

@@ -1,11 +1,12 @@
-//! What the service does by itself, beside the sequencer: expires what is due, moves floors, carries erasures on, has
-//! the store give back bytes. A bounded piece of each, round after round, on a thread of its own. What it changes goes
+//! What the service does by itself, beside the sequencer: expires what is due, moves floors, forgets grants that are over,
+//! carries erasures on, has the store give back bytes. A bounded piece of each, round after round, on a thread of its own. What it changes goes
 //! through the sequencer like everything else.
 
 use crate::{
     Caller, Channels, Settings,
     eraser::Eraser,
     floors::Floors,
+    grants::Expired,
     live::Live,
     order::{Aim, Order, Placed, Request},
     queue::Queue,
@@ -55,6 +56,7 @@ struct Progress {
     /// Messages that were due in the last round and stayed.
     held_due: u32,
     floors: Floors,
+    grants: Expired,
     eraser: Eraser,
 }
 
@@ -115,8 +117,8 @@ impl Keeper {
         }
     }
 
-    /// A piece of everything, also if one part fails; whether there is more to do. With `at_once`, floors are looked at
-    /// whenever that was done last.
+    /// A piece of everything, also if one part fails; whether there is more to do. With `at_once`, floors and grants are
+    /// looked at whenever that was done last.
     fn round(&self, progress: &mut Progress, at_once: bool) -> Result<bool> {
         if !self.queue.is_accepting() {
             return Err(Error::unavailable("nothing is accepted now"));
@@ -127,6 +129,7 @@ impl Keeper {
             self.write_clock().map(|()| false),
             trusted.map_or(Ok(false), |ticks| self.expire(ticks, &mut progress.held_due)),
             progress.floors.step(self, trusted, at_once),
+            trusted.map_or(Ok(false), |ticks| progress.grants.step(self, ticks, at_once)),
             progress.eraser.step(self),
             self.store.sweep(self.settings.sweep_work),
         ];
@@ -167,9 +170,14 @@ impl Keeper {
     }
 
     pub fn put_record(&self, key: RecordKey, value: Option<Bytes>) -> Result<()> {
+        self.put_record_at(key, value, None)
+    }
+
+    /// The same; `Conflict` if the record has another version than the expected one.
+    pub fn put_record_at(&self, key: RecordKey, value: Option<Bytes>, expected: Option<Id>) -> Result<()> {
         let place = self.live.hasher.record(&key);
         let change = Arc::new(Change::Record(RecordChange { id: Id::MIN, key, value }));
-        self.submit_one(Order::new(change, place)).map(drop)
+        self.submit_one(Order { expected, ..Order::new(change, place) }).map(drop)
     }
 
     pub fn submit_one(&self, order: Order) -> Result<Placed> {

@@ -30,6 +30,8 @@ pub(crate) struct Order {
 pub(crate) enum Aim {
     /// The message that is edited must be there.
     Edit,
+    /// The edits go that are there of those that are taken back.
+    Unedit,
     /// What is there of the target goes.
     Delete { target: Target, by: Option<UserId> },
     /// These go, whose time is over at `at`.

@@ -5,6 +5,7 @@ use crate::{
     Settings,
     access::Visible,
     hash::{Hasher, Place},
+    hidden::{Hidden, reach_of},
     merge::Merge,
     policies::Policies,
     sequencer::SHARD,
@@ -48,7 +49,19 @@ pub(crate) struct Past {
     began: Id,
     /// The greatest hidden seq of channels of which only the newest n are shown or kept.
     floors: HashMap<Place, Seq>,
+    /// The hidden part of channels, as of when it was looked up.
+    hidden: HashMap<Place, Hidden>,
     merge: Option<Merge>,
+}
+
+/// What becomes of a change on its way to the subscriber.
+pub(crate) enum Seen {
+    /// It is shown, as it is or what is left of it.
+    Shown(Arc<Change>),
+    /// It is about messages that are hidden.
+    Hidden,
+    /// It has to be looked up where the hidden part of its channel ends.
+    Unknown,
 }
 
 impl<'a> Budget<'a> {
@@ -82,7 +95,8 @@ impl<'a> Budget<'a> {
 
 impl Past {
     pub fn new(topics: Arc<Topics>, hasher: Hasher, policies: Arc<Policies>, visible: Visible, began: Id) -> Past {
-        Past { topics, hasher, policies, visible, began, floors: HashMap::new(), merge: None }
+        let (floors, hidden) = (HashMap::new(), HashMap::new());
+        Past { topics, hasher, policies, visible, began, floors, hidden, merge: None }
     }
 
     /// From here on these are followed: the past of the others was read, or begins now.
@@ -252,9 +266,71 @@ impl Past {
         Ok(found.into_values().collect())
     }
 
-    /// Whether something that lies in the ring may be hidden.
-    pub fn hides(&self) -> bool {
-        self.visible.newest.is_some() || self.policies.of(&self.topics.app).forgets()
+    /// Whether something that lies in the ring, or comes live, may be hidden.
+    pub fn hides(&self, now: Id) -> bool {
+        !self.topics.access.visible(now.ticks()).is_all() || self.policies.of(&self.topics.app).forgets()
+    }
+
+    /// What is shown of a change that lies in the ring or came live. What happened to messages that came after the
+    /// subscription began is always shown: the subscriber has them.
+    pub fn see(&self, change: Arc<Change>, now: Id) -> Seen {
+        let Change::Channel(happened) = &*change else { return Seen::Hidden };
+        let Some((after, upto)) = reach_of(&happened.what).filter(|(after, _)| *after < self.began) else {
+            return Seen::Shown(change);
+        };
+        let visible = self.visible_of(&happened.channel, now);
+        if upto <= visible.after {
+            return Seen::Hidden;
+        }
+        if visible.newest.is_none() && after >= visible.after {
+            return Seen::Shown(change);
+        }
+        let known = self.hidden.get(&self.hasher.place(&happened.channel));
+        // Where the window moves with time, what was looked up grows old.
+        match known.filter(|hidden| hidden.upto >= visible.after.min(self.began)) {
+            Some(hidden) => hidden.cut(change).map_or(Seen::Hidden, Seen::Shown),
+            None => Seen::Unknown,
+        }
+    }
+
+    /// The channels of which the hidden part has to be looked up, with what is visible of them.
+    pub fn unknown(&self, items: &[Item], now: Id) -> Vec<(Channel, Visible)> {
+        let mut unknown = HashMap::new();
+        for item in items {
+            if let (Change::Channel(happened), Seen::Unknown) = (&*item.change, self.see(item.change.clone(), now)) {
+                let channel = &happened.channel;
+                let entry = unknown.entry(self.hasher.place(channel));
+                entry.or_insert_with(|| (channel.clone(), self.visible_of(channel, now)));
+            }
+        }
+        unknown.into_values().collect()
+    }
+
+    /// Looks up the hidden part of channels. Blocks.
+    pub fn look_up(store: &dyn Store, channels: Vec<(Channel, Visible)>, began: Id) -> Result<Vec<(Channel, Hidden)>> {
+        let look_up = |(channel, visible): (Channel, Visible)| {
+            let hidden = Hidden::upto(store, &channel, visible, began)?;
+            Ok((channel, hidden))
+        };
+        channels.into_iter().map(look_up).collect()
+    }
+
+    /// Remembers what was looked up.
+    pub fn set_hidden(&mut self, found: Vec<(Channel, Hidden)>) {
+        if self.hidden.len() + found.len() > FLOORS {
+            self.hidden.clear();
+        }
+        self.hidden.extend(found.into_iter().map(|(channel, hidden)| (self.hasher.place(&channel), hidden)));
+    }
+
+    /// The frontier when it began.
+    pub fn began(&self) -> Id {
+        self.began
+    }
+
+    /// What the caller's window and retention leave of a channel.
+    fn visible_of(&self, channel: &Channel, now: Id) -> Visible {
+        self.topics.access.visible(now.ticks()).and(self.kept(channel, now))
     }
 
     /// What a channel keeps.
@@ -267,23 +343,7 @@ impl Past {
         [self.visible.newest, self.policies.retention(channel).messages].into_iter().flatten().min()
     }
 
-    /// The channels of these items whose greatest hidden seq is not known.
-    pub fn channels_without_floor(&self, items: &[Item]) -> Vec<Channel> {
-        let mut unknown = HashMap::new();
-        for item in items {
-            if let Change::Channel(change) = &*item.change
-                && about(&change.what).is_some_and(|(message, _)| message <= self.began)
-            {
-                let place = self.hasher.place(&change.channel);
-                if self.newest(&change.channel).is_some() && !self.floors.contains_key(&place) {
-                    unknown.insert(place, change.channel.clone());
-                }
-            }
-        }
-        unknown.into_values().collect()
-    }
-
-    pub fn set_floors(&mut self, channels: &[Channel], heads: &[Head]) {
+    fn set_floors(&mut self, channels: &[Channel], heads: &[Head]) {
         if self.floors.len() + channels.len() > FLOORS {
             self.floors.clear();
         }
@@ -291,19 +351,6 @@ impl Past {
             let visible = Visible { after: Id::MIN, newest: self.newest(channel) };
             self.floors.insert(self.hasher.place(channel), visible.above(head.last.seq));
         }
-    }
-
-    /// Whether the caller is shown a change that lies in the ring, once the floor of its channel is known.
-    pub fn shows(&self, change: &Change, now: Id) -> bool {
-        let Change::Channel(change) = change else { return false };
-        let Some((message, seq)) = about(&change.what) else { return true };
-        if message <= self.visible.after.max(self.kept(&change.channel, now).after) {
-            return false;
-        }
-        if message > self.began || self.newest(&change.channel).is_none() {
-            return true;
-        }
-        self.floors.get(&self.hasher.place(&change.channel)).is_some_and(|floor| seq > *floor)
     }
 
     fn above(&mut self, store: &dyn Store, channel: &Channel, place: Place) -> Result<Seq> {
@@ -316,15 +363,6 @@ impl Past {
         let channels = std::slice::from_ref(channel);
         self.set_floors(channels, &store.heads(channels)?);
         Ok(self.floors.get(&place).copied().unwrap_or(Seq::NONE))
-    }
-}
-
-/// The message whose content a change carries.
-fn about(what: &What) -> Option<(Id, Seq)> {
-    match what {
-        What::Published { message, .. } => Some((message.id, message.seq)),
-        What::Edited(edit) => Some((edit.message, edit.seq)),
-        _ => None,
     }
 }
 

@@ -7,7 +7,9 @@ use crate::{
     retention::Retention,
 };
 use arc_swap::ArcSwap;
-use model::{AppId, Change, Channel, ChannelName, Id, Record, RecordChange, RecordKey, RecordKind, Result, Store};
+use model::{
+    AppId, Author, Change, Channel, ChannelName, Id, Record, RecordChange, RecordKey, RecordKind, Result, Store,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -129,6 +131,14 @@ impl AppPolicies {
     pub fn forgets(&self) -> bool {
         let forgets = |retention: &Retention| *retention != Retention::default();
         forgets(&self.app.unwrap_or(self.configured)) || self.channels.values().any(forgets)
+    }
+
+    /// The hold that covers everything in a channel, or everything of a person.
+    pub fn hold_on(&self, channel: &ChannelName, person: &Author) -> Option<&Hold> {
+        self.holds.values().find(|hold| match &hold.scope {
+            HoldScope::Channel(held) => held == channel,
+            HoldScope::Author(held) => person.is(held),
+        })
     }
 
     /// Whether a hold covers everything in a channel.

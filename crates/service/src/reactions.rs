@@ -7,7 +7,10 @@ use crate::{
     publish::bounded,
     removal::hidden_upto,
 };
-use model::{Channel, Error, ErrorKind, Id, Order, Reaction, ReactionEntry, Result, Span, Store, UserId, What, limits};
+use model::{
+    Channel, Error, ErrorKind, Id, Order, Reaction, ReactionAt, ReactionEntry, Result, Span, Store, UserId, What,
+    limits,
+};
 use std::sync::Arc;
 
 /// Which reaction is taken back.
@@ -26,6 +29,14 @@ pub struct Reactions {
     pub entries: Vec<ReactionEntry>,
     /// There are more than the limit.
     pub more: bool,
+}
+
+impl Reactions {
+    /// Where a page by message goes on, if there is more.
+    pub fn end(&self) -> Option<ReactionAt> {
+        let at = |entry: &ReactionEntry| ReactionAt { message: entry.reaction.message, reaction: entry.id };
+        self.entries.last().filter(|_| self.more).map(at)
+    }
 }
 
 impl Channels {
@@ -65,12 +76,19 @@ impl Channels {
         Ok(entry)
     }
 
-    /// Reactions to the messages of a span, by message, then by reaction. Needs [`Rights::HISTORY`]; those to messages
-    /// that the caller may not see are left out.
-    pub async fn reactions(&self, caller: &Caller, channel: &Channel, messages: Span, limit: u32) -> Result<Reactions> {
+    /// Reactions to the messages of a span, by message, then by reaction, those behind `after`: where the page before ended
+    /// ([`Reactions::end`]). Needs [`Rights::HISTORY`]; those to messages that the caller may not see are left out.
+    pub async fn reactions(
+        &self,
+        caller: &Caller,
+        channel: &Channel,
+        messages: Span,
+        after: Option<ReactionAt>,
+        limit: u32,
+    ) -> Result<Reactions> {
         let read = move |store: &dyn Store, channel: &Channel, hidden: Id, limit: u32| {
             let messages = Span { after: messages.after.max(hidden), ..messages };
-            store.reactions(channel, messages, limit)
+            store.reactions(channel, messages, after, limit)
         };
         self.shared.admit_reader(caller, channel, limit)?;
         // Most channels have none, and for those nobody needs to wait for a thread that may block.

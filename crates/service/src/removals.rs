@@ -86,6 +86,7 @@ pub(crate) fn removed_by(change: &Change) -> Option<Taken<'_>> {
         What::Floored(floor) => Some(Taken::Upto(*floor)),
         What::Published { .. }
         | What::Edited(_)
+        | What::Unedited(_)
         | What::Reacted(_)
         | What::Unreacted { .. }
         | What::Unstored(_)

@@ -9,7 +9,7 @@ use crate::{
 };
 use model::{
     Change, Channel, ChannelNumber, Effort, Error, ErrorKind, Head, Id, Position, Reaction, Removal, Result, Seq, Span,
-    Store, Target, UserId, What, Window, limits,
+    Store, Target, Unedit, UserId, What, Window, limits,
 };
 use std::sync::Arc;
 
@@ -23,6 +23,13 @@ pub(crate) fn resolve(store: &dyn Store, policies: &Policies, order: &mut Order,
     let mut resolved = None;
     match (aim, what) {
         _ if head.number == ChannelNumber::NONE => found.nothing = true,
+        (Aim::Unedit, What::Unedited(unedit)) => {
+            let versions = store.versions(channel, unedit.message)?;
+            let there = |edit: &Id| versions.iter().any(|version| version.at == *edit);
+            let edits: Vec<Id> = unedit.edits.iter().copied().filter(there).collect();
+            found.nothing = edits.is_empty();
+            resolved = Some(What::Unedited(Arc::new(Unedit { edits, ..Unedit::clone(unedit) })));
+        }
         (Aim::Edit, What::Edited(edit)) => found.nothing = message(store, channel, edit.message, Id::MIN)?.is_none(),
         (Aim::Delete { target, by }, _) => {
             refuse_held(store, policies, channel, target)?;
@@ -48,7 +55,9 @@ pub(crate) fn resolve(store: &dyn Store, policies: &Policies, order: &mut Order,
             found.reaction = store.reaction(channel, reaction)?;
             found.reactions = reactions(store, channel, reaction)?;
         }
-        (Aim::Edit | Aim::React | Aim::Unreact, _) => return Err(Error::internal("an order of two minds")),
+        (Aim::Edit | Aim::Unedit | Aim::React | Aim::Unreact, _) => {
+            return Err(Error::internal("an order of two minds"));
+        }
     }
     order.found = found;
     if let Some(what) = resolved {
@@ -152,7 +161,7 @@ pub(crate) fn held_by(name: &str) -> Error {
 fn reactions(store: &dyn Store, channel: &Channel, reaction: &Reaction) -> Result<u64> {
     let message = Span { after: reaction.message.previous(), upto: reaction.message };
     let most = limits::REACTIONS_PER_MESSAGE as u32;
-    Ok(store.reactions(channel, message, most)?.len() as u64)
+    Ok(store.reactions(channel, message, None, most)?.len() as u64)
 }
 
 /// Where a floor lies that leaves the newest `messages` of those that were stored.

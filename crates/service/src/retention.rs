@@ -4,7 +4,7 @@
 use crate::{
     Caller, Channels,
     access::Visible,
-    codec::Writer,
+    codec::{self, Writer},
     holds::first_held,
     policies::{AppPolicies, app_key, retention_key},
     resolve::floor_by_count,
@@ -41,8 +41,8 @@ pub struct RetentionRule {
 pub struct DryRun {
     /// The channels that would lose something.
     pub channels: Vec<WouldRemove>,
-    /// Go on after this channel; none at the end.
-    pub next: Option<ChannelName>,
+    /// Where to go on; none at the end.
+    pub next: Option<String>,
 }
 
 /// What a policy would take from one channel.
@@ -129,21 +129,22 @@ impl Channels {
     }
 
     /// What a policy would remove, per channel, were it set on a channel or on the app now; nothing is changed. Of the
-    /// app, looks at `limit` channels after `after`, and passes over those with a policy of their own. Needs
-    /// [`Rights::ADMIN`](crate::Rights::ADMIN).
+    /// app, looks at `limit` channels behind `after` ([`DryRun::next`]), and passes over those with a policy of their own.
+    /// Needs [`Rights::ADMIN`](crate::Rights::ADMIN).
     pub async fn dry_run(
         &self,
         caller: &Caller,
         channel: Option<&ChannelName>,
         retention: Retention,
-        after: Option<&ChannelName>,
+        after: Option<&str>,
         limit: u32,
     ) -> Result<DryRun> {
         self.shared.admit_admin(caller)?;
         retention.check()?;
         self.shared.check_limit(limit)?;
         let policies = self.shared.live.policies.of(&caller.app);
-        let (app, only, after) = (caller.app.clone(), channel.cloned(), after.cloned());
+        let after = after.map(codec::place_of).transpose()?;
+        let (app, only) = (caller.app.clone(), channel.cloned());
         let now = self.shared.now();
         let run = self.shared.reads.run(move |store| {
             let (entries, next) = match only {
@@ -153,8 +154,8 @@ impl Channels {
                     (vec![ChannelEntry { channel, head }], None)
                 }
                 None => {
-                    let mut entries = store.channels(&app, "", after.as_ref(), limit)?;
-                    let last = entries.last().map(|entry| entry.channel.name.clone());
+                    let mut entries = store.all_channels(&app, after.as_ref(), limit)?;
+                    let last = entries.last().map(|entry| codec::place_text(&entry.channel.name));
                     let next = last.filter(|_| entries.len() == limit as usize);
                     entries.retain(|entry| !policies.channels.contains_key(&entry.channel.name));
                     (entries, next)

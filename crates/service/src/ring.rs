@@ -1,13 +1,12 @@
 //! The recent ring: all recent changes of the node in the order of their ids, live-only ones too. A cursor inside is
-//! served from here without a store. Bounded by bytes and by age. A message that is removed goes from here, too: who
-//! comes later does not see it, wherever it is served from.
+//! served from here without a store. Bounded by bytes and by age. What is removed goes from here, and edits
+//! that are taken back: who comes later does not see it, wherever it is served from.
 
 use crate::{
-    erasure::is_mark,
     hash::Place,
     removals::{Taken, removed_by},
 };
-use model::{Change, Edit, Id, What};
+use model::{AppId, Author, Change, ChannelChange, Id, What};
 use std::{
     collections::VecDeque,
     sync::{Arc, PoisonError, RwLock},
@@ -70,12 +69,7 @@ impl Ring {
             if let Some(taken) = removed_by(&recent.change) {
                 state.take_out(recent.place, &taken);
             }
-            if let Change::Channel(change) = &*recent.change
-                && let What::Edited(edit) = &change.what
-                && is_mark(edit.editor.as_ref())
-            {
-                state.take_out_edits(recent.place, edit);
-            }
+            unedited(&recent.change).iter().for_each(|id| state.take_out_one(*id));
             let entry = Entry { pushed: now, id: recent.id, place: recent.place, change: Some(recent.change.clone()) };
             state.bytes += entry.cost();
             state.entries.push_back(entry);
@@ -111,6 +105,19 @@ impl Ring {
         if state.entries.len() > first + SCAN { Scan::Upto(examined) } else { Scan::End(examined) }
     }
 
+    /// Takes out what a person said and did in an app, stored or not.
+    pub fn forget(&self, app: &AppId, person: &Author) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let State { entries, bytes, .. } = &mut *state;
+        for entry in entries {
+            if matches!(entry.change.as_deref(), Some(Change::Channel(change))
+                if change.channel.app == *app && is_made_by(&change.what, person))
+            {
+                *bytes -= entry.clear();
+            }
+        }
+    }
+
     pub fn begins_after(&self) -> Id {
         self.state.read().unwrap_or_else(PoisonError::into_inner).begins_after
     }
@@ -136,25 +143,51 @@ impl State {
         });
     }
 
-    /// Takes out what the message of this edit was edited to before.
-    fn take_out_edits(&mut self, place: Place, newest: &Edit) {
-        let is_older = |what: &What| matches!(what, What::Edited(edit) if edit.message == newest.message);
-        self.take_out_where(place, newest.message, is_older);
+    /// Takes out the change with this id.
+    fn take_out_one(&mut self, id: Id) {
+        let at = self.entries.partition_point(|entry| entry.id < id);
+        if let Some(entry) = self.entries.get_mut(at).filter(|entry| entry.id == id) {
+            self.bytes -= entry.clear();
+        }
     }
 
     fn take_out_where(&mut self, place: Place, after: Id, goes: impl Fn(&What) -> bool) {
         let first = self.entries.partition_point(|entry| entry.id <= after);
         for entry in self.entries.range_mut(first..).filter(|entry| entry.place == place) {
             if matches!(entry.change.as_deref(), Some(Change::Channel(change)) if goes(&change.what)) {
-                let before = entry.cost();
-                entry.change = None;
-                self.bytes -= before - entry.cost();
+                self.bytes -= entry.clear();
             }
         }
     }
 }
 
+/// The edits that a change takes back.
+fn unedited(change: &Change) -> &[Id] {
+    match change {
+        Change::Channel(ChannelChange { what: What::Unedited(unedit), .. }) => &unedit.edits,
+        _ => &[],
+    }
+}
+
+/// Whether a person made this change: wrote it, reacted, came or went.
+fn is_made_by(what: &What, person: &Author) -> bool {
+    let user = match what {
+        What::Edited(edit) => edit.editor.as_ref(),
+        What::Reacted(reaction) => Some(&reaction.user),
+        What::Presence(presence) => presence.event.user(),
+        what => what.message().and_then(|message| message.author.as_ref()),
+    };
+    user.is_some_and(|user| person.is(user))
+}
+
 impl Entry {
+    /// Lets go of the change; returns by how many bytes that makes it smaller.
+    fn clear(&mut self) -> usize {
+        let before = self.cost();
+        self.change = None;
+        before - self.cost()
+    }
+
     fn cost(&self) -> usize {
         size_of::<Entry>() + self.change.as_ref().map_or(0, |change| change.cost())
     }

@@ -112,6 +112,8 @@ pub struct Settings {
     pub expire_messages: u32,
     /// Channels whose floors are looked at in one round.
     pub floor_channels: u32,
+    /// Grants that are looked at in one round: whether they are over.
+    pub expired_grants: u32,
     /// Work on giving back bytes in one round.
     pub sweep_work: Duration,
     /// Channels, and pages of them, that erasures look through in one round.
@@ -173,6 +175,7 @@ impl Default for Settings {
             maintenance_every: Duration::from_secs(1),
             expire_messages: 10_000,
             floor_channels: 1_000,
+            expired_grants: 1_000,
             sweep_work: Duration::from_millis(50),
             erase_steps: 100,
         }

@@ -15,7 +15,7 @@ use crate::{
     channels::Shared,
     deadlines::Ticket,
     mailbox::{Mailbox, Taken},
-    past::{Budget, Past},
+    past::{Budget, Past, Seen},
     ring::Scan,
     topic::{Topic, Topics},
 };
@@ -156,6 +156,7 @@ impl Subscription {
     /// Hands out changes up to the first one at which something is different: the end, or what a group holds.
     fn take_changes(&mut self, changes: Vec<(Arc<Change>, u32)>) -> Result<Option<Delivery>> {
         let now = self.shared.now();
+        let past = self.past.as_ref().filter(|past| past.hides(now));
         let mut items = Vec::with_capacity(changes.len());
         for (change, topic) in changes.into_iter().filter(|(change, _)| change.id() > self.position) {
             if self.is_past_end(change.id()) {
@@ -167,8 +168,17 @@ impl Subscription {
                 self.follow_change(&change)?;
                 return Ok(Some(self.deliver(items, cursor)).filter(|delivery| !delivery.items.is_empty()));
             }
-            if !matches!(&*change, Change::Channel(happened) if is_expired(happened, now)) {
-                items.push(Item { change, topic: topic as usize });
+            if matches!(&*change, Change::Channel(happened) if is_expired(happened, now)) {
+                continue;
+            }
+            match past.map_or(Seen::Shown(change.clone()), |past| past.see(change, now)) {
+                Seen::Shown(change) => items.push(Item { change, topic: topic as usize }),
+                Seen::Hidden => {}
+                Seen::Unknown => {
+                    // It is in the ring, too, and there is time to look it up on the way from there.
+                    self.live = false;
+                    break;
+                }
             }
         }
         Ok(items.last().map(|last| last.change.id()).map(|cursor| self.deliver(items, cursor)))
@@ -211,7 +221,7 @@ impl Subscription {
             Scan::Upto(upto) => (upto, false),
             Scan::End(upto) => (upto, true),
         };
-        self.hide(&mut items, now).await?;
+        let items = self.without_hidden(items, now).await?;
         self.over = over;
         self.live = end;
         if let Some(change) = regrouped {
@@ -311,17 +321,20 @@ impl Subscription {
         Ok(())
     }
 
-    /// Takes out what the caller's window hides of the time before the subscription, and what is not kept any more.
-    async fn hide(&mut self, items: &mut Vec<Item>, now: Id) -> Result<()> {
-        let Some(past) = self.past.as_mut().filter(|past| past.hides()) else { return Ok(()) };
-        let unknown = past.channels_without_floor(items);
+    /// Takes out what is about messages that the caller's window hides, or that are not kept any more.
+    async fn without_hidden(&mut self, items: Vec<Item>, now: Id) -> Result<Vec<Item>> {
+        let Some(past) = self.past.as_mut().filter(|past| past.hides(now)) else { return Ok(items) };
+        let unknown = past.unknown(&items, now);
         if !unknown.is_empty() {
-            let asked = unknown.clone();
-            let heads = self.shared.reads.run(move |store| store.heads(&asked)).await?;
-            past.set_floors(&unknown, &heads);
+            let began = past.began();
+            let found = self.shared.reads.run(move |store| Past::look_up(store, unknown, began)).await?;
+            past.set_hidden(found);
         }
-        items.retain(|item| past.shows(&item.change, now));
-        Ok(())
+        let shown = items.into_iter().filter_map(|item| match past.see(item.change, now) {
+            Seen::Shown(change) => Some(Item { change, topic: item.topic }),
+            Seen::Hidden | Seen::Unknown => None,
+        });
+        Ok(shown.collect())
     }
 
     /// Reads the store towards `upto`, or takes the answer of the read that was not waited for.
@@ -435,6 +448,7 @@ fn is_expired(change: &ChannelChange, now: Id) -> bool {
         What::Signal(_)
         | What::Presence(_)
         | What::Edited(_)
+        | What::Unedited(_)
         | What::Deleted(_)
         | What::Expired(_)
         | What::Floored(_)

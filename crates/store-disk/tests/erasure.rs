@@ -1,6 +1,6 @@
 //! After an erasure no file of the folder holds the text of what was removed.
 
-use model::{Effort, Id, Message, Order, Seq, Span, Store, Window};
+use model::{Effort, Id, Message, Order, Reaction, Seq, Span, Store, Window};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use std::{
 use store::{KeptStore, Settings};
 use store_disk::{DiskSettings, FileLogSettings, FolderLock, open};
 use tempfile::TempDir;
-use testkit::{BatchBuilder, channel, removal_of};
+use testkit::{BatchBuilder, channel, removal_of, setting, user};
 
 struct Folder {
     store: KeptStore,
@@ -135,5 +135,51 @@ fn no_file_holds_what_a_floor_took_once_it_is_erased() {
     }
     let count = folder.store.count(&room, Span::ALL, Seq::NONE, Id::MIN).expect("counting works");
     assert_eq!(count, 8);
+    assert_eq!(folder.store.verify(&mut |_| {}).expect("everything is read"), []);
+}
+
+#[test]
+fn no_file_holds_edits_reactions_and_records_that_were_taken_back() {
+    let mut folder = Folder::new();
+    let room = channel("room");
+    let messages = folder.publish("room", (0..5).map(secret));
+    let flushed = folder.builder.edit(&room, &messages[0], &secret(300));
+    let kept = folder.builder.edit(&room, &messages[0], &secret(301));
+    let reaction = Reaction {
+        message: messages[1].id,
+        user: user(&secret(302)),
+        kind: "reaction".into(),
+        value: secret(303).as_str().into(),
+    };
+    let reacted = folder.builder.react(&room, &reaction);
+    folder.builder.set(&setting(b"deleted"), Some(secret(304).as_bytes()));
+    folder.builder.set(&setting(b"replaced"), Some(secret(305).as_bytes()));
+    folder.apply();
+    folder.store.flush().expect("a flush works");
+    let fresh = folder.builder.edit(&room, &messages[2], &secret(306));
+    folder.apply();
+    let before = folder.bytes();
+    for seed in 300..=306 {
+        assert!(!before.with(&secret(seed)).is_empty(), "secret {seed} is on the disk");
+    }
+    folder.builder.unedit(&room, &messages[0], &[flushed]);
+    folder.builder.unedit(&room, &messages[2], &[fresh]);
+    folder.builder.unreact(&room, reacted, &reaction);
+    folder.builder.set(&setting(b"deleted"), None);
+    folder.builder.set(&setting(b"replaced"), Some(secret(307).as_bytes()));
+    folder.apply();
+
+    folder.store.erase(std::slice::from_ref(&room)).expect("the erasure comes to its end");
+    let after = folder.bytes();
+    for seed in [300, 302, 303, 304, 305, 306] {
+        assert_eq!(after.with(&secret(seed)), [] as [&Path; 0], "secret {seed} is erased");
+    }
+    for seed in [0, 2, 301, 307] {
+        assert!(!after.with(&secret(seed)).is_empty(), "secret {seed} was not taken back and is there");
+    }
+    let versions = folder.store.versions(&room, messages[0].id).expect("versions are read");
+    assert_eq!(versions.iter().map(|version| version.at).collect::<Vec<_>>(), [messages[0].id, kept]);
+    let changes = folder.store.changes(&room, Id::MIN, 10).expect("changes are read");
+    assert!(changes.changes.is_empty() && changes.starts_after > kept, "the feed begins anew: {changes:?}");
     assert_eq!(folder.store.verify(&mut |_| {}).expect("everything is read"), []);
 }

@@ -6,6 +6,7 @@
 //! removed   = has actor u8 ‖ ranges ‖ (gap ‖ length)… ‖ span: after ‖ upto ‖ ids ‖ (difference)… ‖ [user]
 //! floored   = id ‖ seq
 //! reacted   = reaction;  unreacted = id of the reaction ‖ reaction
+//! unedited  = has actor u8 ‖ message ‖ seq ‖ edits ‖ (difference)… ‖ [user]
 //! reaction  = message ‖ user ‖ length ‖ kind ‖ length ‖ value
 //! ```
 
@@ -15,7 +16,7 @@ use crate::{
     wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
 };
 use bytes::Bytes;
-use model::{Edit, Id, Position, Reaction, Removal, Seq, SeqRange, Span, UserId, What, limits};
+use model::{Edit, Id, Position, Reaction, Removal, Seq, SeqRange, Span, Unedit, UserId, What, limits};
 use std::{ops::Range, sync::Arc};
 
 pub(crate) const EDITED: u8 = 3;
@@ -24,6 +25,7 @@ pub(crate) const EXPIRED: u8 = 5;
 pub(crate) const FLOORED: u8 = 6;
 pub(crate) const REACTED: u8 = 7;
 pub(crate) const UNREACTED: u8 = 8;
+pub(crate) const UNEDITED: u8 = 9;
 
 /// Something that happened to messages. Ranges are places in the body that it was read from.
 #[derive(Clone, Debug)]
@@ -33,6 +35,7 @@ pub(crate) enum Alteration {
     Floored(Position),
     Reacted(Arc<Reaction>),
     Unreacted { reaction: Id, was: Arc<Reaction> },
+    Unedited(Arc<Unedit>),
 }
 
 impl Alteration {
@@ -45,6 +48,7 @@ impl Alteration {
             Alteration::Floored(_) => FLOORED,
             Alteration::Reacted(_) => REACTED,
             Alteration::Unreacted { .. } => UNREACTED,
+            Alteration::Unedited(_) => UNEDITED,
         }
     }
 
@@ -62,6 +66,7 @@ impl Alteration {
             FLOORED => Alteration::Floored(Position { id: read_id(reader)?, seq: Seq(reader.varint()?) }),
             REACTED => Alteration::Reacted(Arc::new(read_reaction(reader)?)),
             UNREACTED => Alteration::Unreacted { reaction: read_id(reader)?, was: Arc::new(read_reaction(reader)?) },
+            UNEDITED => Alteration::Unedited(Arc::new(read_unedit(reader)?)),
             _ => return Err(Malformed("change: of a kind that this version does not know")),
         })
     }
@@ -77,6 +82,7 @@ impl Alteration {
             Alteration::Floored(floor) => What::Floored(*floor),
             Alteration::Reacted(reaction) => What::Reacted(reaction.clone()),
             Alteration::Unreacted { reaction, was } => What::Unreacted { reaction: *reaction, was: was.clone() },
+            Alteration::Unedited(unedit) => What::Unedited(unedit.clone()),
         })
     }
 }
@@ -120,6 +126,10 @@ pub(crate) fn put(what: &What, out: &mut Vec<u8>) -> Option<u8> {
             put_reaction(was, out);
             Some(UNREACTED)
         }
+        What::Unedited(unedit) => {
+            put_unedit(unedit, out);
+            Some(UNEDITED)
+        }
         What::Published { .. } | What::Unstored(_) | What::Signal(_) | What::Presence(_) => None,
     }
 }
@@ -139,22 +149,14 @@ pub(crate) fn put_removal(removal: &Removal, out: &mut Vec<u8>) {
     }
     put_varint(out, removal.span.after.raw());
     put_varint(out, removal.span.upto.raw());
-    put_varint(out, removal.ids.len() as u64);
-    let mut last = 0;
-    for id in &removal.ids {
-        put_varint(out, id.raw().saturating_sub(last));
-        last = id.raw();
-    }
+    put_ids(out, &removal.ids);
     if let Some(user) = &removal.by {
         content::put_user(out, user);
     }
 }
 
 fn read_removal(reader: &mut Reader<'_>) -> Parsed<Removal> {
-    let has_actor = reader.u8()?;
-    if has_actor > 1 {
-        return Err(Malformed("flags of a removal"));
-    }
+    let has_actor = read_has_actor(reader)?;
     let count = reader.count(limits::REMOVAL_RANGES, "ranges of a removal")?;
     let mut seqs = Vec::with_capacity(count.min(1024));
     let mut next = 0u64;
@@ -170,18 +172,56 @@ fn read_removal(reader: &mut Reader<'_>) -> Parsed<Removal> {
         next = end;
     }
     let span = Span { after: read_id(reader)?, upto: read_id(reader)? };
-    let count = reader.count(limits::REMOVAL_IDS, "ids of a removal")?;
+    let ids = read_ids(reader, limits::REMOVAL_IDS, "ids of a removal")?;
+    let by = has_actor.then(|| read_user(reader)).transpose()?;
+    Ok(Removal { seqs, span, ids, by })
+}
+
+fn put_unedit(unedit: &Unedit, out: &mut Vec<u8>) {
+    out.push(unedit.by.is_some().into());
+    put_varint(out, unedit.message.raw());
+    put_varint(out, unedit.seq.0);
+    put_ids(out, &unedit.edits);
+    if let Some(user) = &unedit.by {
+        content::put_user(out, user);
+    }
+}
+
+fn read_unedit(reader: &mut Reader<'_>) -> Parsed<Unedit> {
+    let has_actor = read_has_actor(reader)?;
+    let (message, seq) = (read_id(reader)?, Seq(reader.varint()?));
+    let edits = read_ids(reader, limits::UNEDITED, "edits that are taken back")?;
+    let by = has_actor.then(|| read_user(reader)).transpose()?;
+    Ok(Unedit { message, seq, edits, by })
+}
+
+fn read_has_actor(reader: &mut Reader<'_>) -> Parsed<bool> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed("flags of a change")),
+    }
+}
+
+/// Growing ids: their number, then each as the difference to the one before.
+fn put_ids(out: &mut Vec<u8>, ids: &[Id]) {
+    put_varint(out, ids.len() as u64);
+    let mut last = 0;
+    for id in ids {
+        put_varint(out, id.raw().saturating_sub(last));
+        last = id.raw();
+    }
+}
+
+fn read_ids(reader: &mut Reader<'_>, most: usize, what: &'static str) -> Parsed<Vec<Id>> {
+    let count = reader.count(most, what)?;
     let mut ids = Vec::with_capacity(count);
     let mut last = 0u64;
     for _ in 0..count {
-        last = last.checked_add(reader.varint()?).ok_or(Malformed("ids of a removal"))?;
+        last = last.checked_add(reader.varint()?).ok_or(Malformed(what))?;
         ids.push(Id::from_raw(last));
     }
-    let by = match has_actor {
-        0 => None,
-        _ => Some(read_user(reader)?),
-    };
-    Ok(Removal { seqs, span, ids, by })
+    Ok(ids)
 }
 
 pub(crate) fn put_reaction(reaction: &Reaction, out: &mut Vec<u8>) {

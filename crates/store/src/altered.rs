@@ -20,6 +20,8 @@ pub(crate) struct Alterations {
     pub removed: TailRemoved,
     /// By message, then by edit.
     edits: BTreeMap<(Id, Id), Place>,
+    /// Edits that were taken back, and in which batch.
+    unedited: HashMap<Id, u32>,
     /// By message, then by reaction.
     reactions: BTreeMap<(Id, Id), Place>,
     /// By their own ids.
@@ -63,6 +65,10 @@ impl Alterations {
                 self.unique.entry((was.message, unique_hash(was))).or_default().push((batch, None));
                 3 * ENTRY_BYTES
             }
+            Alteration::Unedited(unedit) => {
+                self.unedited.extend(unedit.edits.iter().map(|edit| (*edit, batch)));
+                unedit.edits.len() * ENTRY_BYTES
+            }
         };
         grown + 2 * size_of::<(Id, Place)>()
     }
@@ -98,6 +104,16 @@ impl<'a> Shown<'a> {
         let shown = *self;
         let edits = self.alterations.edits.range((message, Id::MIN)..=(message, Id::MAX));
         edits.map(|((_, id), place)| (*id, *place)).filter(move |(_, place)| shown.shows(place.batch))
+    }
+
+    /// Whether any edit was taken back.
+    pub fn has_unedited(&self) -> bool {
+        !self.alterations.unedited.is_empty()
+    }
+
+    /// Whether an edit was taken back.
+    pub fn is_unedited(&self, edit: Id) -> bool {
+        self.alterations.unedited.get(&edit).is_some_and(|batch| self.shows(*batch))
     }
 
     /// The first reaction after this (message, reaction), up to and with a message.
@@ -150,8 +166,8 @@ impl Part<'_> {
         self.with_altered(number, |shown| shown.floor()).flatten()
     }
 
-    /// The newest edit of a message.
-    pub fn edit_of(&self, number: u64, message: Id) -> Option<(Id, Place)> {
-        self.with_altered(number, |shown| shown.edits_of(message).next_back()).flatten()
+    /// The edits of a message, the oldest first.
+    pub fn edits_of(&self, number: u64, message: Id) -> Vec<(Id, Place)> {
+        self.with_altered(number, |shown| shown.edits_of(message).collect()).unwrap_or_default()
     }
 }

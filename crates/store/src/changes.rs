@@ -6,7 +6,7 @@ use crate::{
     channels::NameCache,
     codec::Altered,
     device::Space,
-    edits,
+    edits::{self, Unedited},
     facts::Place,
     keys,
     removed::Removed,
@@ -57,6 +57,7 @@ struct Pages<'a> {
     place: &'a Place,
     channel: &'a Channel,
     removed: Removed<'a>,
+    unedited: Unedited<'a>,
     limit: usize,
     bytes: usize,
     changes: Vec<Arc<Change>>,
@@ -96,7 +97,8 @@ impl Pages<'_> {
                 match decode(&key, &value)? {
                     Told::Edited { message, seq } => {
                         let row = keys::edit_row(self.place.number, message, id);
-                        if !self.is_gone(seq)?
+                        if !self.unedited.has(id)
+                            && !self.is_gone(seq)?
                             && let Some(value) = self.view.get(Space::Edits, &row)?
                         {
                             self.push(id, What::Edited(Arc::new(edits::decode(&row, &value)?.1)));
@@ -123,7 +125,7 @@ impl Pages<'_> {
                 for (id, at) in found {
                     let (body, altered) = part.altered_at(at)?;
                     if let Alteration::Edited { seq, .. } = altered.what
-                        && self.is_gone(seq)?
+                        && (self.unedited.has(id) || self.is_gone(seq)?)
                     {
                         continue;
                     }
@@ -141,15 +143,16 @@ impl Pages<'_> {
 impl View {
     /// See [`model::Store::changes`].
     pub fn changes(&self, channel: &Channel, after: Id, limit: u32, names: &NameCache) -> Result<ChangesPage> {
-        let starts_after = self.changes_start_after;
         let newest = after.max(self.last_id());
         let Some(place) = self.place(channel, names)? else {
+            let starts_after = self.changes_start_after;
             return Ok(ChangesPage { changes: Vec::new(), examined: newest, more: false, starts_after });
         };
+        let starts_after = self.changes_start_after.max(place.known.facts.changes_after);
         let limit = limit.min(LISTING_MAX) as usize;
         let removed = self.removed(&place)?;
-        let (changes, bytes) = (Vec::new(), 0);
-        let mut pages = Pages { view: self, place: &place, channel, removed, limit, bytes, changes };
+        let (unedited, changes, bytes) = (self.unedited(place.number), Vec::new(), 0);
+        let mut pages = Pages { view: self, place: &place, channel, removed, unedited, limit, bytes, changes };
         let from = after.max(starts_after);
         pages.of_table(from)?;
         pages.of_tails(from)?;

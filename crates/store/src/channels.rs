@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use model::{AppId, Channel, ChannelEntry, ChannelName, ChannelNumber, Effort, Head, Id, Position, Result, Seq};
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Range,
     sync::{PoisonError, RwLock},
 };
 
@@ -143,7 +144,16 @@ impl View {
         after: Option<&ChannelName>,
         limit: u32,
     ) -> Result<Vec<ChannelEntry>> {
-        let range = keys::named_channel_rows(app, prefix, after);
+        self.channels_in(keys::named_channel_rows(app, prefix, after), limit)
+    }
+
+    /// See [`model::Store::all_channels`].
+    pub fn all_channels(&self, app: &AppId, after: Option<&ChannelName>, limit: u32) -> Result<Vec<ChannelEntry>> {
+        self.channels_in(keys::channel_rows_after(app, after), limit)
+    }
+
+    /// The first channels whose rows lie, or will lie, in a range of keys.
+    fn channels_in(&self, range: Range<Bytes>, limit: u32) -> Result<Vec<ChannelEntry>> {
         let limit = limit.min(LISTING_MAX) as usize;
         let mut fresh: BTreeMap<Bytes, u64> = BTreeMap::new();
         for part in self.parts() {

@@ -4,7 +4,7 @@
 //! body      = version u8 (1) ‖ change…
 //! published = 1 ‖ id u64 ‖ flags u8 ‖ number ‖ seq ‖ channel ‖ [expires at] ‖ [key hash u128 ‖ payload hash u64] ‖ length ‖ content
 //! record    = 2 ‖ id u64 ‖ flags u8 ‖ length ‖ key ‖ [length ‖ value]
-//! altered   = 3 to 8 ‖ id u64 ‖ flags u8 ‖ number ‖ channel ‖ fields (module `alteration`)
+//! altered   = 3 to 9 ‖ id u64 ‖ flags u8 ‖ number ‖ channel ‖ fields (module `alteration`)
 //! ```
 //!
 //! Numbers without a size are LEB128; sized ones are little-endian. `channel` is the name (length ‖ bytes) at a channel's
@@ -12,7 +12,7 @@
 //! a change can be read from its offset alone. Numbers of kinds and flags are never used for another meaning.
 
 use crate::{
-    alteration::{self, Alteration, EDITED, UNREACTED},
+    alteration::{self, Alteration, EDITED, UNEDITED},
     content,
     device::LogRecord,
     keys,
@@ -227,7 +227,7 @@ pub(crate) fn entry_at(body: &[u8], offset: usize) -> Parsed<(Entry, usize)> {
     let entry = match tag {
         PUBLISHED => Entry::Published(read_published(body, &mut reader, offset, id, flags)?),
         RECORD => Entry::Record(read_record(&mut reader, id, flags)?),
-        EDITED..=UNREACTED => Entry::Altered(read_altered(body, &mut reader, offset, (tag, id, flags))?),
+        EDITED..=UNEDITED => Entry::Altered(read_altered(body, &mut reader, offset, (tag, id, flags))?),
         _ => return Err(Malformed("change: of a kind that this version does not know")),
     };
     Ok((entry, reader.position()))

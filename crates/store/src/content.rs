@@ -12,7 +12,7 @@ use crate::{
     wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
 };
 use bytes::Bytes;
-use model::{Edit, Id, Kind, Message, Origin, Payload, PayloadForm, Seq, UserId, limits};
+use model::{Author, Edit, Id, Kind, Message, Origin, Payload, PayloadForm, Seq, UserId, limits};
 use std::ops::Range;
 
 const AUTHOR: u8 = 1;
@@ -115,9 +115,11 @@ impl<'a> Content<'a> {
         })
     }
 
-    pub fn is_by(&self, author: &UserId) -> bool {
+    pub fn is_by(&self, author: &Author) -> bool {
         self.author.is_some_and(|user| {
-            user.origin == author.origin && user.verified == author.verified && user.id == &*author.id
+            user.id == &*author.id
+                && author.origin.is_none_or(|origin| origin == user.origin)
+                && author.verified.is_none_or(|verified| verified == user.verified)
         })
     }
 

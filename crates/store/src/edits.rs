@@ -43,6 +43,7 @@ pub(crate) struct NewestEdits<'a> {
     /// Between which seqs the table has edits.
     edited: Option<(Seq, Seq)>,
     is_altered: bool,
+    unedited: Unedited<'a>,
     order: Order,
     rows: Option<Peekable<crate::device::Rows<'a>>>,
 }
@@ -50,8 +51,8 @@ pub(crate) struct NewestEdits<'a> {
 impl<'a> NewestEdits<'a> {
     pub fn new(view: &'a View, place: &Place, order: Order) -> NewestEdits<'a> {
         let is_altered = view.parts().any(|part| part.with_altered(place.number, |_| ()).is_some());
-        let edited = place.known.facts.edited;
-        NewestEdits { view, number: place.number, edited, is_altered, order, rows: None }
+        let (number, edited) = (place.number, place.known.facts.edited);
+        NewestEdits { view, number, edited, is_altered, unedited: view.unedited(number), order, rows: None }
     }
 
     /// The message as its newest edit made it.
@@ -63,7 +64,8 @@ impl<'a> NewestEdits<'a> {
     fn newest(&mut self, message: Id, seq: Seq) -> Result<Option<(Id, Edit)>> {
         if self.is_altered {
             for part in self.view.parts().rev() {
-                if let Some((id, place)) = part.edit_of(self.number, message) {
+                let mut edits = part.edits_of(self.number, message).into_iter().rev();
+                if let Some((id, place)) = edits.find(|(id, _)| !self.unedited.has(*id)) {
                     let (body, altered) = part.altered_at(place)?;
                     return Ok(Some((id, edit_of(&body, &altered.what)?)));
                 }
@@ -87,7 +89,8 @@ impl<'a> NewestEdits<'a> {
                 Ok((key, _)) => key,
                 Err(_) => return rows.next().transpose().map(|_| None),
             };
-            let of = Id::from_raw(keys::last_two(key)?.0);
+            let (of, edit) = keys::last_two(key)?;
+            let (of, edit) = (Id::from_raw(of), Id::from_raw(edit));
             let is_before = match self.order {
                 Order::Ascending => of < message,
                 Order::Descending => of > message,
@@ -96,7 +99,7 @@ impl<'a> NewestEdits<'a> {
                 break;
             }
             let row = rows.next().transpose()?;
-            if of == message {
+            if of == message && !self.unedited.has(edit) {
                 found = row;
                 if self.order == Order::Descending {
                     break;
@@ -105,13 +108,21 @@ impl<'a> NewestEdits<'a> {
             passed += 1;
             if passed >= EDITS_PASSED {
                 self.rows = None;
-                let newest =
-                    self.view.rows(Space::Edits, keys::edits_between(self.number, message.previous(), message), true);
-                found = newest.take(1).next().transpose()?;
+                found = self.seek_newest(message)?;
                 break;
             }
         }
         found.map(|(key, value)| Ok(decode(&key, &value)?)).transpose()
+    }
+
+    fn seek_newest(&self, message: Id) -> Result<Option<(Bytes, Bytes)>> {
+        for row in self.view.rows(Space::Edits, keys::edits_between(self.number, message.previous(), message), true) {
+            let (key, value) = row?;
+            if !self.unedited.has(Id::from_raw(keys::last_two(&key)?.1)) {
+                return Ok(Some((key, value)));
+            }
+        }
+        Ok(None)
     }
 
     /// Where the merge goes on with a message.
@@ -123,6 +134,20 @@ impl<'a> NewestEdits<'a> {
     }
 }
 
+/// The edits of a channel that the tails take back, whose rows may still be there.
+pub(crate) struct Unedited<'a> {
+    view: &'a View,
+    number: u64,
+    is_empty: bool,
+}
+
+impl Unedited<'_> {
+    pub fn has(&self, edit: Id) -> bool {
+        let takes = |part: crate::tail::Part<'_>| part.with_altered(self.number, |shown| shown.is_unedited(edit));
+        !self.is_empty && self.view.parts().any(|part| takes(part).unwrap_or(false))
+    }
+}
+
 fn edit_of(body: &Bytes, what: &Alteration) -> Parsed<Edit> {
     match what {
         Alteration::Edited { message, seq, content } => alteration::edit(*message, *seq, &body.slice(content.clone())),
@@ -131,14 +156,21 @@ fn edit_of(body: &Bytes, what: &Alteration) -> Parsed<Edit> {
 }
 
 impl View {
+    /// What the tails take back of a channel's edits.
+    pub fn unedited(&self, number: u64) -> Unedited<'_> {
+        let some = self.parts().any(|part| part.with_altered(number, |shown| shown.has_unedited()).unwrap_or(false));
+        Unedited { view: self, number, is_empty: !some }
+    }
+
     /// See [`model::Store::versions`].
     pub fn versions(&self, channel: &Channel, message: Id, names: &NameCache) -> Result<Vec<Version>> {
         let Some(place) = self.place(channel, names)? else { return Ok(Vec::new()) };
         let Some(first) = self.message_there(&place, message)? else { return Ok(Vec::new()) };
         let mut versions =
             vec![Version { at: first.id, by: first.author, payload: first.payload, extras: first.extras }];
+        let unedited = self.unedited(place.number);
         let mut add = |id: Id, edit: Edit| {
-            if versions.last().is_some_and(|last: &Version| last.at < id) {
+            if !unedited.has(id) && versions.last().is_some_and(|last: &Version| last.at < id) {
                 versions.push(Version { at: id, by: edit.editor, payload: edit.payload, extras: edit.extras });
             }
         };
@@ -151,8 +183,7 @@ impl View {
             }
         }
         for part in self.parts() {
-            let edits = part.with_altered(place.number, |shown| shown.edits_of(message).collect::<Vec<_>>());
-            for (id, at) in edits.unwrap_or_default() {
+            for (id, at) in part.edits_of(place.number, message) {
                 let (body, altered) = part.altered_at(at)?;
                 add(id, edit_of(&body, &altered.what)?);
             }

@@ -1,6 +1,7 @@
-//! Erasure: no byte of the removed messages of some channels stays on the device. Their blocks are written anew, the rows of
-//! their edits and reactions go, the touched spaces are compacted once no older view needs them, and the log that held
-//! them is written to a fresh place and overwritten.
+//! Erasure: no byte of the removed messages of some channels stays on the device, nor of edits and reactions that were taken
+//! back, nor of records that were replaced. Blocks are written anew, the rows of edits and reactions and the channels'
+//! change feeds go, the touched spaces are compacted once no older view needs them, and the log that held it all is
+//! written to a fresh place and overwritten.
 
 use crate::{
     channels::Named,
@@ -17,9 +18,6 @@ use std::{collections::BTreeSet, time::Instant};
 /// See [`model::Store::erase`]; everything that was applied before is in the table.
 pub(crate) fn erase(shared: &Shared, channels: &[Channel]) -> Result<()> {
     let spaces = rewrite(shared, channels)?;
-    if spaces.is_empty() {
-        return Ok(());
-    }
     // The second time for what only snapshots before the first one's end could need.
     for _ in 0..2 {
         wait_for(shared, "older views are still being read", || !shared.views.has_older_snapshots())?;
@@ -41,7 +39,7 @@ fn rewrite(shared: &Shared, channels: &[Channel]) -> Result<BTreeSet<Space>> {
     if !sweep::is_between_flushes(shared, &view) {
         return Err(sweep::flush_first());
     }
-    let mut spaces = BTreeSet::new();
+    let mut spaces = BTreeSet::from([Space::Records]);
     let mut numbers = BTreeSet::new();
     for channel in channels {
         if let Named::Number(number) = view.number_of(channel, &shared.names, Effort::Disk)? {
@@ -58,6 +56,7 @@ fn rewrite(shared: &Shared, channels: &[Channel]) -> Result<BTreeSet<Space>> {
         sweeper.channel(number, sweep::everything(&view, number)?, true)?;
         spaces.extend([keys::blocks_of(number), Space::Edits, Space::Reactions]);
     }
+    spaces.extend(sweeper.thinned());
     sweeper.finish()?;
     Ok(spaces)
 }

@@ -32,6 +32,8 @@ pub(crate) struct Facts {
     pub edited: Option<(Seq, Seq)>,
     /// The earliest due time of a message that is there: everything before it was settled.
     pub next_due: Option<Id>,
+    /// The change feed begins behind this: an erasure dropped what was before.
+    pub changes_after: Id,
     /// Something was removed: there is a root.
     pub has_removed: bool,
     pub has_reactions: bool,
@@ -41,6 +43,7 @@ const EDITED: u8 = 1;
 const DUE: u8 = 2;
 const REMOVED: u8 = 4;
 const REACTIONS: u8 = 8;
+const CHANGES: u8 = 16;
 
 impl Facts {
     pub fn encode(&self, key: &[u8]) -> Bytes {
@@ -49,7 +52,8 @@ impl Facts {
             flag(self.edited.is_some(), EDITED)
                 | flag(self.next_due.is_some(), DUE)
                 | flag(self.has_removed, REMOVED)
-                | flag(self.has_reactions, REACTIONS),
+                | flag(self.has_reactions, REACTIONS)
+                | flag(self.changes_after != Id::MIN, CHANGES),
         ];
         let Facts { upto, floor, swept, .. } = self;
         for field in [*upto, floor.id.raw(), floor.seq.0, swept.id.raw(), swept.seq.0] {
@@ -62,6 +66,9 @@ impl Facts {
         if let Some(due) = self.next_due {
             put_varint(&mut out, due.raw());
         }
+        if self.changes_after != Id::MIN {
+            put_varint(&mut out, self.changes_after.raw());
+        }
         seal(key, &out)
     }
 
@@ -69,7 +76,7 @@ impl Facts {
         let fields = open(key, value)?;
         let mut reader = Reader::new(&fields);
         let flags = reader.u8()?;
-        if flags >= REACTIONS << 1 {
+        if flags >= CHANGES << 1 {
             return Err(Malformed("flags of a channel's facts"));
         }
         let upto = reader.varint()?;
@@ -83,9 +90,13 @@ impl Facts {
             0 => None,
             _ => Some(Id::from_raw(reader.varint()?)),
         };
+        let changes_after = match flags & CHANGES {
+            0 => Id::MIN,
+            _ => Id::from_raw(reader.varint()?),
+        };
         reader.end()?;
         let (has_removed, has_reactions) = (flags & REMOVED != 0, flags & REACTIONS != 0);
-        Ok(Facts { upto, floor, swept, edited, next_due, has_removed, has_reactions })
+        Ok(Facts { upto, floor, swept, edited, next_due, changes_after, has_removed, has_reactions })
     }
 }
 

@@ -121,6 +121,7 @@ pub(crate) fn in_short(body: &Bytes, entry: &Entry) -> (FeedKind, Option<Bytes>)
                 Alteration::Floored(_) => FeedKind::Floored,
                 Alteration::Reacted(_) => FeedKind::Reacted,
                 Alteration::Unreacted { .. } => FeedKind::Unreacted,
+                Alteration::Unedited(_) => FeedKind::Unedited,
             };
             (kind, Some(body.slice(altered.channel.clone())))
         }

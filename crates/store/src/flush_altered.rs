@@ -81,12 +81,18 @@ impl<'a> Altering<'a> {
             let (body, altered) = self.frozen.altered_at(place)?;
             match &altered.what {
                 Alteration::Edited { message, seq, content } => {
-                    if !self.is_gone(*seq)? {
+                    let taken_back = self.frozen.with_altered(self.number, |shown| shown.is_unedited(id));
+                    if taken_back != Some(true) && !self.is_gone(*seq)? {
                         self.write_edit(id, *message, *seq, &body[content.clone()], pieces);
                     }
                 }
                 Alteration::Reacted(_) | Alteration::Unreacted { .. } => {
                     self.put_reaction(&altered, &mut reactions);
+                }
+                Alteration::Unedited(unedit) => {
+                    for edit in &unedit.edits {
+                        pieces.put(Space::Edits, keys::edit_row(self.number, unedit.message, *edit), None);
+                    }
                 }
                 Alteration::Removed { .. } | Alteration::Floored(_) => {}
             }

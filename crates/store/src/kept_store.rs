@@ -17,8 +17,9 @@ use crate::{
 };
 use model::{
     AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage,
-    Head, Id, Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
-    Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
+    Head, Id, Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind,
+    Removal, Result, Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version,
+    Window,
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::AtomicU64},
@@ -319,8 +320,14 @@ impl Store for KeptStore {
         self.shared.read(|view| view.versions(channel, message, &self.shared.names))
     }
 
-    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>> {
-        self.shared.read(|view| view.reactions(channel, messages, limit, &self.shared.names))
+    fn reactions(
+        &self,
+        channel: &Channel,
+        messages: Span,
+        after: Option<ReactionAt>,
+        limit: u32,
+    ) -> Result<Vec<ReactionEntry>> {
+        self.shared.read(|view| view.reactions(channel, messages, after, limit, &self.shared.names))
     }
 
     fn lacks_reactions(&self, channel: &Channel) -> Result<bool> {
@@ -374,6 +381,10 @@ impl Store for KeptStore {
         limit: u32,
     ) -> Result<Vec<ChannelEntry>> {
         self.shared.read(|view| view.channels(app, prefix, after, limit))
+    }
+
+    fn all_channels(&self, app: &AppId, after: Option<&ChannelName>, limit: u32) -> Result<Vec<ChannelEntry>> {
+        self.shared.read(|view| view.all_channels(app, after, limit))
     }
 
     fn record(&self, key: &RecordKey) -> Result<Option<Record>> {

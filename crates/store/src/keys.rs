@@ -109,15 +109,21 @@ pub(crate) fn named_channel_rows(app: &AppId, prefix: &str, after: Option<&Chann
     stem.extend_from_slice(&[0, NAMED]);
     stem.extend_from_slice(prefix.as_bytes());
     let end = end_of_prefix(&stem);
-    let start = match after {
-        Some(name) => {
-            let mut key = channel_row(&Channel { app: app.clone(), name: name.clone() });
-            key.push(0);
-            key.max(stem)
-        }
-        None => stem,
-    };
-    start.into()..end
+    rows_after(stem, app, after)..end
+}
+
+/// The least key above that of a channel, but none below `stem`.
+fn rows_after(stem: Vec<u8>, app: &AppId, after: Option<&ChannelName>) -> Bytes {
+    let Some(name) = after else { return stem.into() };
+    let mut key = channel_row(&Channel { app: app.clone(), name: name.clone() });
+    key.push(0);
+    key.max(stem).into()
+}
+
+/// The rows of all channels of an app, those after `after`.
+pub(crate) fn channel_rows_after(app: &AppId, after: Option<&ChannelName>) -> Range<Bytes> {
+    let all = channel_rows_of(app);
+    rows_after(all.start.to_vec(), app, after)..all.end
 }
 
 /// Key of the row that tells what else is known of a channel.
@@ -153,6 +159,13 @@ pub(crate) fn reaction_row(channel: u64, message: Id, reaction: Id) -> Bytes {
 /// The reactions to messages in (`after`, `upto`].
 pub(crate) fn reactions_between(channel: u64, after: Id, upto: Id) -> Range<Bytes> {
     pairs_between(&[BY_MESSAGE], channel, after, upto)
+}
+
+/// The reactions behind this (message, reaction), to messages up to and with `upto`.
+pub(crate) fn reactions_behind(channel: u64, after: (Id, Id), upto: Id) -> Range<Bytes> {
+    let mut start = reaction_row(channel, after.0, after.1).to_vec();
+    start.push(0);
+    start.into()..reactions_between(channel, Id::MIN, upto).end
 }
 
 /// All rows of reactions by message.

@@ -14,7 +14,7 @@ use crate::{
     wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
 };
 use bytes::Bytes;
-use model::{Channel, Effort, Id, Order, Reaction, ReactionEntry, Result, Span};
+use model::{Channel, Effort, Id, Order, Reaction, ReactionAt, ReactionEntry, Result, Span};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -103,23 +103,27 @@ impl View {
         &self,
         channel: &Channel,
         messages: Span,
+        after: Option<ReactionAt>,
         limit: u32,
         names: &NameCache,
     ) -> Result<Vec<ReactionEntry>> {
         let Some(place) = self.place(channel, names)? else { return Ok(Vec::new()) };
-        let (after, upto) = (messages.after.max(place.floor.id), messages.upto);
-        if after >= upto {
+        let upto = messages.upto;
+        let mut at = (messages.after.max(place.floor.id), Id::MAX);
+        if let Some(ReactionAt { message, reaction }) = after {
+            at = at.max((message, reaction));
+        }
+        if at >= (upto, Id::MAX) {
             return Ok(Vec::new());
         }
         let limit = limit.min(LISTING_MAX) as usize;
         let range = match place.known.facts.has_reactions {
-            true => keys::reactions_between(place.number, after, upto),
+            true => keys::reactions_behind(place.number, at, upto),
             false => Bytes::new()..Bytes::new(),
         };
         let mut stored = self.rows(Space::Reactions, range, false).peekable();
         let mut fates = Fates::new(self, &place);
         let mut entries: Vec<ReactionEntry> = Vec::new();
-        let mut at = (after, Id::MAX);
         while entries.len() < limit {
             let fresh = self.next_fresh(place.number, at, upto)?;
             let stored_at = match stored.peek() {

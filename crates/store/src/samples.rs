@@ -4,7 +4,7 @@ use bytes::Bytes;
 use model::{
     AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Edit, Id, IdempotencyKey, Kind, Message, Origin,
     Payload, PayloadForm, Position, Reaction, RecordChange, RecordKey, RecordKind, Removal, Seq, SeqRange, Span,
-    UserId, What,
+    Unedit, UserId, What,
 };
 use std::sync::Arc;
 
@@ -65,6 +65,7 @@ fn alterations() -> Vec<What> {
         What::Floored(Position { id: message, seq: Seq(1) }),
         What::Reacted(reaction.clone()),
         What::Unreacted { reaction: Id::from_raw(1_504), was: reaction },
+        What::Unedited(Arc::new(Unedit { message, seq: Seq(1), edits: vec![Id::from_raw(1_500)], by: None })),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The sweep gives back the bytes of what was removed: it drops blocks below floors, blanks messages in blocks of which
 //! half is gone, and takes the rows of edits and reactions of messages that went. It changes no answer: whatever it takes
-//! was hidden before. One writer at a time: it takes turns with the flush, and never comes between two attempts of one.
+//! was hidden before. An erasure asks more of it (`erase.rs`). One writer at a time: it takes turns with the flush, and never comes between two attempts of one.
 
 use crate::{
     block::{self, Block},
@@ -110,11 +110,14 @@ pub(crate) struct Sweeper<'a> {
     last: Rows,
     bytes: usize,
     facts: Vec<(u64, Facts)>,
+    /// Weeks of change feeds that lost rows.
+    thinned: BTreeSet<Space>,
 }
 
 impl<'a> Sweeper<'a> {
     pub fn new(shared: &'a Shared, view: &'a View, until: Option<Instant>) -> Sweeper<'a> {
-        Sweeper { shared, view, until, rows: Rows::new(), last: Rows::new(), bytes: 0, facts: Vec::new() }
+        let (rows, last, facts, thinned) = (Rows::new(), Rows::new(), Vec::new(), BTreeSet::new());
+        Sweeper { shared, view, until, rows, last, bytes: 0, facts, thinned }
     }
 
     fn is_over(&self) -> bool {
@@ -131,6 +134,9 @@ impl<'a> Sweeper<'a> {
         let mut removed = Removed::of_table(view, number, view.root(&place)?);
         let mut facts = place.known.facts;
         facts.swept = self.drop_below_floor(&place, every)?;
+        if every {
+            facts.changes_after = self.drop_changes(&place)?;
+        }
         let mut left = asked;
         let last = view.block_at(&place, Id::MAX)?.map_or(Seq::NONE, |block| block.last().1);
         while let Some(container) = left.containers.first().copied() {
@@ -168,6 +174,21 @@ impl<'a> Sweeper<'a> {
         self.drop_reactions(place, (Id::MIN, swept.id))?;
         self.trim_removed(place, swept.seq)?;
         Ok(swept)
+    }
+
+    /// Drops the change feed of a channel as far as the table has it; where it begins then. Who did something, and what they
+    /// reacted with, is told there whatever became of it.
+    fn drop_changes(&mut self, place: &Place) -> Result<Id> {
+        let view = self.view;
+        let upto = view.parts().next().map_or(Id::MIN, |part| part.after());
+        for week in view.changes_weeks.iter() {
+            let space = Space::Changes(*week);
+            for row in view.rows(space, keys::changes_between(place.number, Id::MIN, upto), false) {
+                self.put(space, row?.0, None)?;
+                self.thinned.insert(space);
+            }
+        }
+        Ok(upto)
     }
 
     /// Containers below what was swept are never asked for again.
@@ -298,6 +319,11 @@ impl<'a> Sweeper<'a> {
             self.put_last(Space::Reactions, key, None);
         }
         Ok(())
+    }
+
+    /// The weeks of change feeds that lost rows.
+    pub fn thinned(&self) -> impl Iterator<Item = Space> + '_ {
+        self.thinned.iter().copied()
     }
 
     pub fn put(&mut self, space: Space, key: Bytes, value: Option<Bytes>) -> Result<()> {

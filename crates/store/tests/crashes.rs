@@ -73,6 +73,7 @@ enum Op {
 #[derive(Clone, Copy, Debug)]
 enum Alter {
     Edit,
+    Unedit,
     DeleteOne,
     DeleteMany,
     Expire,
@@ -82,9 +83,9 @@ enum Alter {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    use Alter::{DeleteMany, DeleteOne, Edit, Expire, Floor, React, Unreact};
+    use Alter::{DeleteMany, DeleteOne, Edit, Expire, Floor, React, Unedit, Unreact};
     let alter = prop_oneof![
-        3 => Just(Edit), 3 => Just(DeleteOne), 1 => Just(DeleteMany), 2 => Just(Expire), 1 => Just(Floor),
+        3 => Just(Edit), 1 => Just(Unedit), 3 => Just(DeleteOne), 1 => Just(DeleteMany), 2 => Just(Expire), 1 => Just(Floor),
         3 => Just(React), 1 => Just(Unreact)
     ];
     let alters = prop::collection::vec((0..CHANNELS, alter, 0u16..1000), 1..6);
@@ -178,9 +179,15 @@ impl History {
             kind: "reaction".into(),
             value: format!("{}", place % 3).into(),
         };
+        let versions = self.oracle.versions(room, message.id).expect("the oracle answers");
         let builder = &mut self.builder;
         match alter {
             Alter::Edit => drop(builder.edit(room, message, &format!("edited {place}"))),
+            Alter::Unedit => {
+                if let Some(edit) = versions.get(1) {
+                    builder.unedit(room, message, &[edit.at]);
+                }
+            }
             Alter::DeleteOne => drop(builder.delete(room, removal_of(std::slice::from_ref(message)))),
             Alter::DeleteMany => drop(builder.delete(room, removal_of(&there[nth(there.len())..]))),
             Alter::Expire => {
@@ -244,6 +251,7 @@ impl History {
             Op::Erase => {
                 let rooms: Vec<Channel> = (0..CHANNELS).map(room).collect();
                 self.tested.store.erase(&rooms).expect("an erasure works");
+                self.oracle.erase(&rooms).expect("an erasure works");
             }
             Op::FlushFails { write, after_spaces } => {
                 self.fault_at(*write, TableFault::WriteFailsAfter(*after_spaces));
@@ -376,19 +384,21 @@ impl History {
     /// Everything beside pages and counts is the same as the oracle says.
     fn check_asides(&self, room: &Channel, now: Id) {
         let ask = |store: &dyn Store| {
-            let reactions = store.reactions(room, Span::ALL, 100).expect("reactions are read");
+            let reactions = store.reactions(room, Span::ALL, None, 100).expect("reactions are read");
             let made = store.reactions_made(room, Span::ALL, Order::Descending, 100).expect("reactions are read");
             let removable = store.removable(room, &Target::Span(Span::ALL), now).expect("it can be said");
             let floor = store.floor_for(room, 3, Id::MAX).expect("it can be said");
-            let changes = store.changes(room, Id::MIN, 10_000).expect("changes are read").changes;
             let head = store.heads(std::slice::from_ref(room)).expect("heads are read");
             let versions: Vec<_> = reactions
                 .iter()
                 .map(|entry| store.versions(room, entry.reaction.message).expect("versions are read"))
                 .collect();
-            (reactions, made, removable, floor, changes, head, versions)
+            (reactions, made, removable, floor, head, versions)
         };
         assert_eq!(ask(&self.tested.store), ask(&self.oracle), "{room:?}");
+        let changes = self.tested.store.changes(room, Id::MIN, 10_000).expect("changes are read");
+        let judged = judge::changes(&changes, Id::MIN, 10_000, &self.oracle.state(room), self.oracle.newest());
+        judged.unwrap_or_else(|why| panic!("{room:?}: {why}"));
     }
 
     fn check_feed(&self) {

@@ -7,8 +7,8 @@ use crate::{
     selected,
 };
 use model::{
-    Change, ChangesPage, Channel, ChannelChange, Effort, Id, Order, Page, Reaction, RemovedCount, Result, Selection,
-    SelectionWindow, Seq, ShardId, Span, Store, Target, What, Window,
+    Change, ChangesPage, Channel, ChannelChange, Effort, Id, Order, Page, Reaction, ReactionAt, ReactionEntry,
+    RemovedCount, Result, Selection, SelectionWindow, Seq, ShardId, Span, Store, Target, What, Window,
 };
 use std::{fmt::Debug, sync::Arc};
 
@@ -206,8 +206,11 @@ impl Pair<'_> {
             self.equal("count", |store| store.count(channel, span, Seq::NONE, now))?;
             self.equal("removable", |store| store.removable(channel, &Target::Span(span), now))?;
         }
-        for limit in [0, 1, 5, u32::MAX] {
-            self.equal("reactions", |store| store.reactions(channel, span, limit))?;
+        for after in reaction_places(self.oracle, channel, span)? {
+            self.equal("reactions", |store| store.reactions(channel, span, after, 5))?;
+        }
+        for limit in [0, 1, u32::MAX] {
+            self.equal("reactions", |store| store.reactions(channel, span, None, limit))?;
             for order in ORDERS {
                 self.equal("reactions_made", |store| store.reactions_made(channel, span, order, limit))?;
             }
@@ -272,4 +275,16 @@ fn window(span: Span, order: Order, limit: u32, now: Id) -> Window {
 
 fn same<T: PartialEq + Debug>(what: &str, got: &T, expected: &T) -> Verdict {
     if got == expected { Ok(()) } else { Err(format!("{what}: got {got:?}, expected {expected:?}")) }
+}
+
+/// Before all reactions of a span, and behind some of them.
+pub(crate) fn reaction_places(
+    oracle: &MemoryStore,
+    room: &Channel,
+    span: Span,
+) -> Result<Vec<Option<ReactionAt>>, String> {
+    let all = oracle.reactions(room, span, None, u32::MAX).map_err(|error| error.to_string())?;
+    let at = |entry: &ReactionEntry| ReactionAt { message: entry.reaction.message, reaction: entry.id };
+    let step = all.len().div_ceil(3).max(1);
+    Ok([None].into_iter().chain(all.iter().step_by(step).map(|entry| Some(at(entry)))).collect())
 }

@@ -4,7 +4,7 @@ use crate::Fields;
 use bytes::Bytes;
 use model::{
     Batch, Change, Channel, ChannelChange, ChannelNumber, Edit, Id, Kind, Message, Payload, PayloadForm, Position,
-    Reaction, RecordChange, RecordKey, Removal, Seq, Settled, ShardId, TICKS_PER_SECOND, What,
+    Reaction, RecordChange, RecordKey, Removal, Seq, Settled, ShardId, TICKS_PER_SECOND, Unedit, What,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -112,6 +112,12 @@ impl BatchBuilder {
     /// Adds an edit; answers its id.
     pub fn edit_with(&mut self, channel: &Channel, edit: Edit) -> Id {
         self.happen(channel, What::Edited(Arc::new(edit)))
+    }
+
+    /// Takes edits of a message back; answers the change's id.
+    pub fn unedit(&mut self, channel: &Channel, message: &Message, edits: &[Id]) -> Id {
+        let unedit = Unedit { message: message.id, seq: message.seq, edits: edits.to_vec(), by: None };
+        self.happen(channel, What::Unedited(Arc::new(unedit)))
     }
 
     /// Deletes messages that are there (see [`crate::removal_of`]); answers the change's id.

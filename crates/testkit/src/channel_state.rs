@@ -3,8 +3,8 @@
 
 use model::{
     Change, ChangesPage, ChannelChange, Edit, Error, ErrorKind, Head, Id, IdempotencyKey, Message, Order, Page,
-    Position, Reaction, ReactionEntry, Removal, RemovedCount, Result, Seq, SeqRange, Span, Target, Version, What,
-    Window, limits,
+    Position, Reaction, ReactionAt, ReactionEntry, Removal, RemovedCount, Result, Seq, SeqRange, Span, Target, Unedit,
+    Version, What, Window, limits,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +21,8 @@ pub struct ChannelState {
     reactions: BTreeMap<Id, Arc<Reaction>>,
     /// All but the publishes.
     changes: Vec<Arc<Change>>,
+    /// A store need not tell the changes up to here any more: there was an erasure.
+    changes_after: Id,
     newest: Id,
 }
 
@@ -33,6 +35,13 @@ pub(crate) struct Stored {
     edits: Vec<Version>,
     pub key: Option<IdempotencyKey>,
     pub removed: Option<Removed>,
+}
+
+impl Stored {
+    /// Whether it was edited by this change, and that was not taken back.
+    pub fn has_edit(&self, edit: Id) -> bool {
+        self.edits.iter().any(|version| version.at == edit)
+    }
 }
 
 /// Why a message went.
@@ -62,6 +71,7 @@ impl ChannelState {
         match what {
             What::Published { message, key, first: _ } => self.publish(message, *key),
             What::Edited(edit) => self.edit(*id, edit),
+            What::Unedited(unedit) => self.unedit(unedit),
             What::Deleted(removal) => self.remove(removal, Removed::Deleted),
             What::Expired(removal) => self.remove(removal, Removed::Expired),
             What::Floored(floor) => self.head.floor = *floor,
@@ -88,6 +98,27 @@ impl ChannelState {
         let message = Arc::make_mut(&mut stored.message);
         (message.payload, message.extras, message.edited_at) = (payload.clone(), extras.clone(), Some(id));
         stored.edits.push(Version { at: id, by: editor, payload, extras });
+    }
+
+    fn unedit(&mut self, unedit: &Unedit) {
+        let Some(stored) = self.at_mut(unedit.seq) else { return };
+        stored.edits.retain(|version| !unedit.edits.contains(&version.at));
+        let mut message = Message::clone(&stored.published);
+        if let Some(newest) = stored.edits.last().cloned() {
+            let Version { at, payload, extras, .. } = newest;
+            (message.payload, message.extras, message.edited_at) = (payload, extras, Some(at));
+        }
+        stored.message = Arc::new(message);
+    }
+
+    /// The change feed may have been dropped up to here.
+    pub(crate) fn may_forget_changes(&mut self, upto: Id) {
+        self.changes_after = upto;
+    }
+
+    /// Up to where the change feed may have been dropped.
+    pub(crate) fn changes_after(&self) -> Id {
+        self.changes_after
     }
 
     fn remove(&mut self, removal: &Removal, why: Removed) {
@@ -135,6 +166,12 @@ impl ChannelState {
 
     pub(crate) fn is_there(&self, stored: &Stored) -> bool {
         stored.removed.is_none() && stored.message.seq > self.head.floor.seq
+    }
+
+    /// The messages that were edited, there or not, each with its edits that were not taken back.
+    pub(crate) fn edited(&self) -> impl Iterator<Item = (&Arc<Message>, Vec<Id>)> {
+        let edits = |stored: &Stored| stored.edits.iter().map(|version| version.at).collect::<Vec<Id>>();
+        self.messages.iter().map(move |stored| (&stored.message, edits(stored))).filter(|(_, edits)| !edits.is_empty())
     }
 
     /// A reaction that was made and not taken back, whether or not its message is there.
@@ -229,8 +266,10 @@ impl ChannelState {
         [first].into_iter().chain(stored.edits.iter().cloned()).collect()
     }
 
-    pub(crate) fn reactions(&self, messages: Span, limit: u32) -> Vec<ReactionEntry> {
+    pub(crate) fn reactions(&self, messages: Span, after: Option<ReactionAt>, limit: u32) -> Vec<ReactionEntry> {
         let mut entries: Vec<_> = self.standing().filter(|entry| messages.contains(entry.reaction.message)).collect();
+        let at = |entry: &ReactionEntry| ReactionAt { message: entry.reaction.message, reaction: entry.id };
+        entries.retain(|entry| after.is_none_or(|after| at(entry) > after));
         entries.retain(|entry| self.stored(entry.reaction.message).is_some());
         entries.sort_by_key(|entry| (entry.reaction.message, entry.id));
         entries.truncate(limit as usize);
@@ -266,7 +305,9 @@ impl ChannelState {
         self.changes.iter().filter(move |change| {
             let Change::Channel(ChannelChange { id, what, .. }) = &***change else { return false };
             let gone = match what {
-                What::Edited(edit) => self.stored(edit.message).is_none_or(|stored| !self.is_there(stored)),
+                What::Edited(edit) => {
+                    self.stored(edit.message).is_none_or(|stored| !self.is_there(stored) || !stored.has_edit(*id))
+                }
                 _ => false,
             };
             *id > after && !gone
@@ -319,7 +360,7 @@ fn fits(message: &Message, window: &Window) -> bool {
     window.span.contains(message.id)
         && message.seq > window.above
         && !message.is_expired(window.now)
-        && window.author.as_ref().is_none_or(|author| message.author.as_ref() == Some(author))
+        && window.author.as_ref().is_none_or(|wanted| message.author.as_ref().is_some_and(|user| wanted.is(user)))
         && window.custom_type.as_ref().is_none_or(|wanted| message.custom_type.as_ref() == Some(wanted))
 }
 

@@ -30,11 +30,12 @@ pub fn page_of(page: &Page, window: &Window, state: &ChannelState) -> Verdict {
 }
 
 /// Judges part of a channel's change feed, asked for from `after` on; `newest` is the id of the newest stored change of
-/// the shard. A store may have dropped old days, never the day of that change.
+/// the shard. A store may have dropped old days, never the day of that change, and what was told before an erasure.
 pub fn changes(page: &ChangesPage, after: Id, limit: u32, state: &ChannelState, newest: Id) -> Verdict {
     let starts_after = page.starts_after;
     let whole = state.told(Id::MIN).next().is_none_or(|first| starts_after < first.id());
-    holds(whole || day(starts_after) < day(newest), || format!("the feed starts after {starts_after:?}"))?;
+    let erased = starts_after <= state.changes_after();
+    holds(whole || erased || day(starts_after) < day(newest), || format!("the feed starts after {starts_after:?}"))?;
     let expected: Vec<_> = state.told(after.max(starts_after)).cloned().collect();
     let count = page.changes.len();
     holds(count <= limit as usize, || format!("{count} changes, {limit} were asked for"))?;

@@ -9,9 +9,9 @@ use crate::{
 };
 use model::{
     AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Effort,
-    Error, FeedItem, FeedKind, FeedPage, Head, Id, Keyed, Message, Order, Page, Position, Reaction, ReactionEntry,
-    Record, RecordChange, RecordKey, RecordKind, Removal, Result, Selection, SelectionPage, SelectionWindow, Seq,
-    Settled, ShardId, Span, Store, TICKS_PER_SECOND, Target, Version, What, Window,
+    Error, FeedItem, FeedKind, FeedPage, Head, Id, Keyed, Message, Order, Page, Position, Reaction, ReactionAt,
+    ReactionEntry, Record, RecordChange, RecordKey, RecordKind, Removal, Result, Selection, SelectionPage,
+    SelectionWindow, Seq, Settled, ShardId, Span, Store, TICKS_PER_SECOND, Target, Version, What, Window,
 };
 use std::{
     collections::BTreeMap,
@@ -86,13 +86,7 @@ impl MemoryStore {
 
     /// The id of the newest stored change of any shard.
     pub fn newest(&self) -> Id {
-        self.kept()
-            .shards
-            .values()
-            .filter_map(|shard| shard.changes.last())
-            .map(|last| last.id())
-            .max()
-            .unwrap_or_default()
+        self.kept().newest()
     }
 
     /// Everything that a shard ever stored, by growing id, past every bound, filter and fault.
@@ -182,8 +176,14 @@ impl Store for MemoryStore {
         Ok(self.kept_for_read()?.state(channel).versions(message))
     }
 
-    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>> {
-        Ok(self.kept_for_read()?.state(channel).reactions(messages, limit))
+    fn reactions(
+        &self,
+        channel: &Channel,
+        messages: Span,
+        after: Option<ReactionAt>,
+        limit: u32,
+    ) -> Result<Vec<ReactionEntry>> {
+        Ok(self.kept_for_read()?.state(channel).reactions(messages, after, limit))
     }
 
     fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {
@@ -221,9 +221,16 @@ impl Store for MemoryStore {
         self.kept_for_read().map(|_| false)
     }
 
-    /// There is no device.
-    fn erase(&self, _channels: &[Channel]) -> Result<()> {
-        self.kept_for_read().map(drop)
+    /// There is no device; but that it was asked for is remembered, for the judges.
+    fn erase(&self, channels: &[Channel]) -> Result<()> {
+        let mut kept = self.kept_for_read()?;
+        let newest = kept.newest();
+        for channel in channels {
+            if let Some((_, state)) = kept.channels.get_mut(channel) {
+                state.may_forget_changes(newest);
+            }
+        }
+        Ok(())
     }
 
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {
@@ -261,6 +268,14 @@ impl Store for MemoryStore {
         });
         let entry = |channel: &Channel| ChannelEntry { channel: channel.clone(), head: kept.state(channel).head() };
         Ok(channels.take(limit as usize).map(entry).collect())
+    }
+
+    fn all_channels(&self, app: &AppId, after: Option<&ChannelName>, limit: u32) -> Result<Vec<ChannelEntry>> {
+        let kept = self.kept_for_read()?;
+        let of_app = kept.channels.keys().filter(|channel| channel.app == *app);
+        let entry = |channel: &Channel| ChannelEntry { channel: channel.clone(), head: kept.state(channel).head() };
+        let behind = of_app.filter(|channel| after.is_none_or(|after| channel.name > *after));
+        Ok(behind.take(limit as usize).map(entry).collect())
     }
 
     fn record(&self, key: &RecordKey) -> Result<Option<Record>> {
@@ -363,6 +378,12 @@ impl Kept {
         };
     }
 
+    /// The id of the newest stored change of any shard.
+    fn newest(&self) -> Id {
+        let newest = self.shards.values().filter_map(|shard| shard.changes.last());
+        newest.map(|last| last.id()).max().unwrap_or_default()
+    }
+
     fn changes(&self, shard: ShardId) -> &[Arc<Change>] {
         self.shards.get(&shard).map_or(&[], |shard| &shard.changes)
     }
@@ -383,6 +404,7 @@ pub(crate) fn feed_item(change: &Change) -> FeedItem {
             let kind = match change.what {
                 What::Published { .. } => FeedKind::Published,
                 What::Edited(_) => FeedKind::Edited,
+                What::Unedited(_) => FeedKind::Unedited,
                 What::Deleted(_) => FeedKind::Deleted,
                 What::Expired(_) => FeedKind::Expired,
                 What::Floored(_) => FeedKind::Floored,

@@ -3,7 +3,7 @@
 use crate::channel_state::{ChannelState, removal_of};
 use model::{
     Batch, Change, Channel, ChannelChange, ChannelNumber, Edit, Head, Id, Message, Position, Reaction, Removal, Seq,
-    Settled, What, limits,
+    Settled, Unedit, What, limits,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -75,6 +75,7 @@ fn follows(state: &ChannelState, change: &ChannelChange, last_number: ChannelNum
     }
     match &change.what {
         What::Edited(edit) => edit_follows(state, edit),
+        What::Unedited(unedit) => unedit_follows(state, unedit),
         What::Deleted(removal) => removal_follows(state, removal).map(drop),
         What::Expired(removal) => {
             let gone = removal_follows(state, removal)?;
@@ -125,6 +126,20 @@ fn edit_follows(state: &ChannelState, edit: &Edit) -> Result<(), String> {
     match state.at(edit.seq) {
         Some(stored) if stored.message.id == edit.message => Ok(()),
         _ => Err(format!("it edits {:?}, which is not at seq {}", edit.message, edit.seq)),
+    }
+}
+
+fn unedit_follows(state: &ChannelState, unedit: &Unedit) -> Result<(), String> {
+    let Some(stored) = state.at(unedit.seq).filter(|stored| stored.message.id == unedit.message) else {
+        return Err(format!("it is about {:?}, which is not at seq {}", unedit.message, unedit.seq));
+    };
+    let grow = unedit.edits.windows(2).all(|pair| pair[0] < pair[1]);
+    if unedit.edits.is_empty() || unedit.edits.len() > limits::UNEDITED || !grow {
+        return Err(format!("{} edits that do not grow, or too many or none", unedit.edits.len()));
+    }
+    match unedit.edits.iter().find(|edit| !stored.has_edit(**edit)) {
+        Some(edit) => Err(format!("{edit:?} is no edit of {:?}", unedit.message)),
+        None => Ok(()),
     }
 }
 

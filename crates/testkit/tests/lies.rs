@@ -1,9 +1,10 @@
 //! Stores that answer wrongly in one way each: the suite and the random runs find every one of them.
 
 use model::{
-    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, FeedPage, Head, Id,
-    Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Selection,
-    SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
+    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelChange, ChannelEntry, ChannelName, Due, Edit,
+    Effort, FeedPage, Head, Id, Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey,
+    RecordKind, Removal, Result, Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target,
+    Version, What, Window,
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::{
@@ -46,6 +47,8 @@ enum Lie {
     ListsReactionsByTime,
     /// Reactions of a span, and those of the message below it.
     ListsReactionsBesideTheSpan,
+    /// Reactions of a page come again with the next one.
+    PagesReactionsTwice,
     /// Reactions are taken from the wrong end.
     TakesReactionsFromTheOtherEnd,
     /// Reactions differ by user and message only.
@@ -66,9 +69,13 @@ enum Lie {
     SelectsFromTheOtherEnd,
     /// A count of a selection has what is due, too.
     SelectsWhatIsDue,
+    /// Edits that were taken back are among the versions.
+    RemembersWhatWasTakenBack,
+    /// Only channels with names in the clear are listed.
+    OverlooksDirectChats,
 }
 
-const LIES: [Lie; 25] = [
+const LIES: [Lie; 28] = [
     Lie::HidesThatItWasEdited,
     Lie::HidesDeletions,
     Lie::MixesDeletedAndExpired,
@@ -84,6 +91,7 @@ const LIES: [Lie; 25] = [
     Lie::TurnsVersionsRound,
     Lie::ListsReactionsByTime,
     Lie::ListsReactionsBesideTheSpan,
+    Lie::PagesReactionsTwice,
     Lie::TakesReactionsFromTheOtherEnd,
     Lie::MixesReactions,
     Lie::TellsChangesTwice,
@@ -94,6 +102,8 @@ const LIES: [Lie; 25] = [
     Lie::SkipsOneTooMany,
     Lie::SelectsFromTheOtherEnd,
     Lie::SelectsWhatIsDue,
+    Lie::RemembersWhatWasTakenBack,
+    Lie::OverlooksDirectChats,
 ];
 
 struct Liar {
@@ -117,6 +127,24 @@ impl StoreUnderTest for Liar {
     }
 }
 
+impl Liar {
+    /// Every content that a message has had, taken back or not.
+    fn every_version(&self, channel: &Channel, message: Id) -> Vec<Version> {
+        let edits = self.truth.stored_changes(ShardId(0));
+        let mut versions = self.truth.versions(channel, message).expect("the oracle answers");
+        versions.truncate(1);
+        for change in &edits {
+            if let Change::Channel(ChannelChange { id, channel: of, what: What::Edited(edit), .. }) = &**change
+                && (of, edit.message) == (channel, message)
+            {
+                let Edit { editor, payload, extras, .. } = Edit::clone(edit);
+                versions.push(Version { at: *id, by: editor, payload, extras });
+            }
+        }
+        versions
+    }
+}
+
 fn is_found(find: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(find)).is_err()
 }
@@ -125,6 +153,9 @@ fn is_found(find: impl FnOnce()) -> bool {
 fn keeps_its_promises(lie: Lie) {
     let open = || Liar::open(lie);
     store_suite::the_newest_edit_is_what_readers_see(open);
+    store_suite::edits_that_were_taken_back_were_never_made(open);
+    store_suite::reactions_to_one_message_are_paged(open);
+    store_suite::all_channels_are_listed_once(open);
     store_suite::what_a_removal_would_take_is_resolved(open);
     store_suite::a_deletion_takes_exactly_what_it_names(open);
     store_suite::expiry_reads_alike_before_and_after_it_is_applied(open);
@@ -145,7 +176,7 @@ fn the_suite_finds_every_lie() {
 
 #[test]
 fn random_operations_find_every_lie() {
-    let config = Config { cases: 150, failure_persistence: None, max_shrink_iters: 0, ..Config::default() };
+    let config = Config { cases: 300, failure_persistence: None, max_shrink_iters: 0, ..Config::default() };
     let is_missed = |lie: &Lie| {
         let mut runner = TestRunner::new_with_rng(config.clone(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
         let drive = |steps: Vec<random::Step>| random::drive(|| Liar::open(*lie), &steps).map_err(TestCaseError::fail);
@@ -216,15 +247,25 @@ impl Store for Liar {
         match self.lie {
             Lie::ForgetsTheFirstVersion if versions.len() > 1 => drop(versions.remove(0)),
             Lie::TurnsVersionsRound => versions.reverse(),
+            Lie::RemembersWhatWasTakenBack if !versions.is_empty() => versions = self.every_version(channel, message),
             _ => {}
         }
         Ok(versions)
     }
 
-    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>> {
+    fn reactions(
+        &self,
+        channel: &Channel,
+        messages: Span,
+        after: Option<ReactionAt>,
+        limit: u32,
+    ) -> Result<Vec<ReactionEntry>> {
         let beside = self.lie == Lie::ListsReactionsBesideTheSpan;
-        let after = if beside { messages.after.previous() } else { messages.after };
-        let mut entries = self.truth.reactions(channel, Span { after, ..messages }, limit)?;
+        let lower = if beside { messages.after.previous() } else { messages.after };
+        let again = self.lie == Lie::PagesReactionsTwice;
+        let after =
+            after.map(|at| ReactionAt { reaction: if again { at.reaction.previous() } else { at.reaction }, ..at });
+        let mut entries = self.truth.reactions(channel, Span { after: lower, ..messages }, after, limit)?;
         if self.lie == Lie::ListsReactionsByTime {
             entries.sort_by_key(|entry| entry.id);
         }
@@ -319,6 +360,13 @@ impl Store for Liar {
         limit: u32,
     ) -> Result<Vec<ChannelEntry>> {
         self.truth.channels(app, prefix, after, limit)
+    }
+
+    fn all_channels(&self, app: &AppId, after: Option<&ChannelName>, limit: u32) -> Result<Vec<ChannelEntry>> {
+        match self.lie {
+            Lie::OverlooksDirectChats => self.truth.channels(app, "", after, limit),
+            _ => self.truth.all_channels(app, after, limit),
+        }
     }
 
     fn record(&self, key: &RecordKey) -> Result<Option<Record>> {

@@ -3,7 +3,7 @@
 
 use super::{push, push_content, push_field, push_place, push_position, push_user};
 use crate::{convert, json::push_string};
-use model::{ChannelChange, Edit, Id, Presence, PresenceEvent, Reaction, Removal, Seq, UserId, What};
+use model::{ChannelChange, Edit, Id, Presence, PresenceEvent, Reaction, Removal, Seq, Unedit, UserId, What};
 
 /// How a kind of change is called, as an event of a stream and as the member `change` of the feed; none for what is
 /// rendered as a message.
@@ -11,6 +11,7 @@ pub(crate) fn name(what: &What) -> Option<&'static str> {
     Some(match what {
         What::Published { .. } | What::Unstored(_) | What::Signal(_) => return None,
         What::Edited(_) => "edit",
+        What::Unedited(_) => "edit-removed",
         What::Deleted(_) => "delete",
         What::Expired(_) => "expire",
         What::Floored(_) => "floor",
@@ -35,6 +36,7 @@ pub(crate) fn push_change(out: &mut Vec<u8>, change: &ChannelChange, channel: Op
     match &change.what {
         What::Published { .. } | What::Unstored(_) | What::Signal(_) | What::Reacted(_) => {}
         What::Edited(edit) => push_edit(out, edit),
+        What::Unedited(unedit) => push_unedit(out, unedit),
         What::Deleted(removal) | What::Expired(removal) => push_removal(out, removal),
         What::Floored(position) => push_position(out, "floor", *position),
         What::Unreacted { reaction, was } => {
@@ -73,6 +75,15 @@ fn push_edit(out: &mut Vec<u8>, edit: &Edit) {
     push_content(out, &edit.payload, edit.extras.as_deref());
 }
 
+/// What the message shows now is for the reader to ask.
+fn push_unedit(out: &mut Vec<u8>, unedit: &Unedit) {
+    push(out, format_args!(",\"message\":\"{}\",\"seq\":{}", unedit.message, unedit.seq));
+    push_ids(out, "edits", &unedit.edits);
+    if let Some(by) = &unedit.by {
+        push_user(out, "by", by);
+    }
+}
+
 fn push_removal(out: &mut Vec<u8>, removal: &Removal) {
     let (after, upto) = (removal.span.after, removal.span.upto);
     push(out, format_args!(",\"count\":{},\"after\":\"{after}\",\"upto\":\"{upto}\",\"seqs\":[", removal.count()));
@@ -82,16 +93,20 @@ fn push_removal(out: &mut Vec<u8>, removal: &Removal) {
     }
     out.push(b']');
     if !removal.ids.is_empty() {
-        out.extend_from_slice(b",\"messages\":[");
-        for (index, id) in removal.ids.iter().enumerate() {
-            let comma = if index > 0 { "," } else { "" };
-            push(out, format_args!("{comma}\"{id}\""));
-        }
-        out.push(b']');
+        push_ids(out, "messages", &removal.ids);
     }
     if let Some(by) = &removal.by {
         push_user(out, "by", by);
     }
+}
+
+fn push_ids(out: &mut Vec<u8>, name: &str, ids: &[Id]) {
+    push(out, format_args!(",\"{name}\":["));
+    for (index, id) in ids.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        push(out, format_args!("{comma}\"{id}\""));
+    }
+    out.push(b']');
 }
 
 fn push_presence(out: &mut Vec<u8>, presence: &Presence) {

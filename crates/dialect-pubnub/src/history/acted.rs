@@ -17,7 +17,7 @@ pub async fn acted<'a>(
 ) -> Result<Vec<Acted<'a>>, Refusal> {
     let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return Ok(Vec::new()) };
     let all = Span { after: first.id.previous(), upto: last.id };
-    let found = call.channels.reactions(caller, channel, all, limits::ACTIONS_PAGE).await?;
+    let found = call.channels.reactions(caller, channel, all, None, limits::ACTIONS_PAGE).await?;
     if !found.more {
         let of = |id: Id| -> Vec<ReactionEntry> {
             found.entries.iter().filter(|entry| entry.reaction.message == id).cloned().collect()
@@ -31,7 +31,7 @@ pub async fn acted<'a>(
     };
     for message in walk {
         let only = Span { after: message.id.previous(), upto: message.id };
-        let entries = call.channels.reactions(caller, channel, only, limits::ACTIONS_FETCHED).await?.entries;
+        let entries = call.channels.reactions(caller, channel, only, None, limits::ACTIONS_FETCHED).await?.entries;
         count += entries.len();
         acted.push((*message, entries));
         if count >= limits::ACTIONS_FETCHED as usize {

@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use crate::{call::Call, error::Refusal};
-use model::{Channel, Message, Order, Span};
+use model::{Author, Channel, Message, Order, Span};
 use service::{Caller, History, Query, Reach};
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub async fn read(call: &Call<'_>, caller: &Caller, channel: &Channel, asked: &A
     let mut room = call.settings.answer_bytes;
     while limit > 0 && !span.is_empty() {
         let query = Query {
-            author: asked.author.clone(),
+            author: asked.author.as_ref().map(Author::person),
             custom_type: asked.custom_type.clone(),
             ..Query::of(Reach::Span { span, order: asked.order }, limit)
         };

@@ -83,7 +83,12 @@ fn write_content(out: &mut Vec<u8>, change: &ChannelChange) {
         }
         What::Reacted(reaction) => event::action(out, "added", reaction, change.id),
         What::Unreacted { reaction, was } => event::action(out, "removed", was, *reaction),
-        What::Presence(_) | What::Edited(_) | What::Deleted(_) | What::Expired(_) | What::Floored(_) => {}
+        What::Presence(_)
+        | What::Edited(_)
+        | What::Unedited(_)
+        | What::Deleted(_)
+        | What::Expired(_)
+        | What::Floored(_) => {}
     }
 }
 
@@ -120,7 +125,7 @@ pub fn is_told(what: &What) -> bool {
         | What::Reacted(_)
         | What::Unreacted { .. }
         | What::Presence(_) => true,
-        What::Edited(_) | What::Deleted(_) | What::Expired(_) | What::Floored(_) => false,
+        What::Edited(_) | What::Unedited(_) | What::Deleted(_) | What::Expired(_) | What::Floored(_) => false,
     }
 }
 
@@ -130,7 +135,12 @@ fn event_type(what: &What) -> Option<u64> {
         What::Signal(_) => Some(1),
         What::Reacted(_) | What::Unreacted { .. } => Some(3),
         What::Published { message, .. } | What::Unstored(message) => (message.kind == Kind::File).then_some(4),
-        What::Presence(_) | What::Edited(_) | What::Deleted(_) | What::Expired(_) | What::Floored(_) => None,
+        What::Presence(_)
+        | What::Edited(_)
+        | What::Unedited(_)
+        | What::Deleted(_)
+        | What::Expired(_)
+        | What::Floored(_) => None,
     }
 }
 
@@ -138,7 +148,12 @@ fn publisher(what: &What) -> Option<&UserId> {
     match what {
         What::Published { message, .. } | What::Unstored(message) | What::Signal(message) => message.author.as_ref(),
         What::Reacted(reaction) | What::Unreacted { was: reaction, .. } => Some(&reaction.user),
-        What::Presence(_) | What::Edited(_) | What::Deleted(_) | What::Expired(_) | What::Floored(_) => None,
+        What::Presence(_)
+        | What::Edited(_)
+        | What::Unedited(_)
+        | What::Deleted(_)
+        | What::Expired(_)
+        | What::Floored(_) => None,
     }
 }
 

@@ -204,7 +204,7 @@ impl World {
         }
         let count = channels.count(&admin(), &self.room, Span::ALL).await.expect("a count");
         assert_eq!(count, expected.len() as u64);
-        let listed = channels.reactions(&admin(), &self.room, Span::ALL, 1_000).await.expect("listed").entries;
+        let listed = channels.reactions(&admin(), &self.room, Span::ALL, None, 1_000).await.expect("listed").entries;
         let listed: Vec<Id> = listed.iter().map(|entry| entry.reaction.message).collect();
         // What is due and was not expired yet is hidden; its reactions go when it does.
         let shown = |id: &Id| there.iter().any(|message| message.id == *id);

@@ -2,8 +2,8 @@
 
 use model::{
     AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, FeedPage, Head, Id,
-    Keyed, Order, Page, Position, Reaction, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result, Selection,
-    SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
+    Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
+    Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
 };
 use std::{
     sync::{
@@ -84,8 +84,14 @@ impl Store for CountingStore {
         self.inner.versions(channel, message)
     }
 
-    fn reactions(&self, channel: &Channel, messages: Span, limit: u32) -> Result<Vec<ReactionEntry>> {
-        self.inner.reactions(channel, messages, limit)
+    fn reactions(
+        &self,
+        channel: &Channel,
+        messages: Span,
+        after: Option<ReactionAt>,
+        limit: u32,
+    ) -> Result<Vec<ReactionEntry>> {
+        self.inner.reactions(channel, messages, after, limit)
     }
 
     fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {
@@ -128,6 +134,10 @@ impl Store for CountingStore {
         limit: u32,
     ) -> Result<Vec<ChannelEntry>> {
         self.inner.channels(app, prefix, after, limit)
+    }
+
+    fn all_channels(&self, app: &AppId, after: Option<&ChannelName>, limit: u32) -> Result<Vec<ChannelEntry>> {
+        self.inner.all_channels(app, after, limit)
     }
 
     fn record(&self, key: &RecordKey) -> Result<Option<Record>> {

@@ -2,7 +2,7 @@
 
 use crate::rig::*;
 use model::{Change, ErrorKind, Id, Order, Origin, Reaction, Span, Target, UserId, What};
-use service::{Access, Caller, Draft, Query, Revision, Rights, Rule, Scope, Unreact};
+use service::{Access, Caller, Draft, Query, Revision, Rights, Rule, Scope, Subscription, Unreact};
 use std::sync::Arc;
 
 fn user(id: &str) -> UserId {
@@ -103,9 +103,9 @@ async fn a_reaction_stands_once_and_goes_with_its_message() {
     let second = rig.channels.react(&bob, &room, smile(ids[0], "bob"), true).await.expect("another user");
     let third = rig.channels.react(&bob, &room, smile(ids[1], "bob"), true).await.expect("another message");
 
-    let listed = rig.channels.reactions(&ann, &room, Span::ALL, 10).await.expect("listed");
+    let listed = rig.channels.reactions(&ann, &room, Span::ALL, None, 10).await.expect("listed");
     assert_eq!(listed.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [first, second, third]);
-    let part = rig.channels.reactions(&ann, &room, Span::ALL, 2).await.expect("listed");
+    let part = rig.channels.reactions(&ann, &room, Span::ALL, None, 2).await.expect("listed");
     assert!(part.more && part.entries.len() == 2);
     let newest = rig.channels.reactions_made(&ann, &room, Span::ALL, Order::Descending, 2).await.expect("listed");
     assert_eq!(newest.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [second, third]);
@@ -120,7 +120,7 @@ async fn a_reaction_stands_once_and_goes_with_its_message() {
     rig.channels.react(&bob, &room, smile(ids[0], "bob"), true).await.expect("it may come again");
 
     rig.channels.delete(&admin(), &room, Target::Ids(vec![ids[0]])).await.expect("deleted");
-    let listed = rig.channels.reactions(&ann, &room, Span::ALL, 10).await.expect("listed");
+    let listed = rig.channels.reactions(&ann, &room, Span::ALL, None, 10).await.expect("listed");
     assert_eq!(listed.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [third]);
 }
 
@@ -135,7 +135,7 @@ async fn a_reaction_needs_its_message_only_if_the_caller_says_so() {
     rig.channels.react(&admin(), &room, smile(nowhere, "ann"), false).await.expect("any position will do");
     let made = rig.channels.reactions_made(&admin(), &room, Span::ALL, Order::Ascending, 10).await.expect("listed");
     assert_eq!(made.entries.len(), 1);
-    assert!(rig.channels.reactions(&admin(), &room, Span::ALL, 10).await.expect("listed").entries.is_empty());
+    assert!(rig.channels.reactions(&admin(), &room, Span::ALL, None, 10).await.expect("listed").entries.is_empty());
     let refused = rig.channels.react(&admin(), &channel("empty"), smile(id, "ann"), false).await;
     assert_eq!(refused.expect_err("nothing was ever stored there").kind, ErrorKind::NotFound);
     let other = writer("ann");
@@ -235,4 +235,91 @@ async fn a_full_store_refuses_what_adds_and_nothing_else() {
     rig.store.faults().set_full(false);
     rig.publish("room", "five").await;
     assert_eq!(texts(&rig.history("room").await), ["one", "three", "five"]);
+}
+
+/// Of what happens live and of what lies in the ring, a subscriber is told what its window leaves, and all of what happens to
+/// messages that it was handed.
+#[tokio::test]
+async fn a_window_holds_for_what_happens_live() {
+    let rig = Rig::new();
+    let room = channel("room");
+    let mut ids = Vec::new();
+    for at in 0..4 {
+        ids.push(rig.publish("room", &at.to_string()).await);
+    }
+    let mut by_count = Access::admin();
+    by_count.window.newest = Some(2);
+    let mut by_position = Access::admin();
+    by_position.window.since = Some(ids[1]);
+    let mut followers = Vec::new();
+    for access in [by_count, by_position] {
+        let caller = Caller { access: Arc::new(access), ..admin() };
+        let live = rig.channels.subscribe(&caller, vec![topic("room")], None).await.expect("followed");
+        let back = rig.channels.subscribe(&caller, vec![topic("room")], Some(Id::MIN)).await.expect("followed");
+        followers.push((live, 0));
+        followers.push((back, 2));
+    }
+    for (live, _) in followers.iter_mut().filter(|(_, before)| *before == 0) {
+        // The first poll takes it to where it waits.
+        assert!(tokio::time::timeout(std::time::Duration::ZERO, live.next()).await.is_err());
+    }
+    for (message, text) in [(ids[0], "hidden"), (ids[2], "seen"), (ids[1], "hidden, too")] {
+        rig.channels.edit(&admin(), &room, message, revision(text)).await.expect("edited");
+        rig.channels.react(&admin(), &room, smile(message, "ann"), true).await.expect("a reaction");
+    }
+    rig.channels.delete(&admin(), &room, Target::Ids(vec![ids[0], ids[3]])).await.expect("deleted");
+    rig.channels.delete(&admin(), &room, Target::Ids(vec![ids[1]])).await.expect("deleted");
+    for (at, (follower, messages)) in followers.iter_mut().enumerate() {
+        let told = told_until(follower, |what| matches!(what, What::Deleted(_))).await;
+        let before: Vec<_> = told.iter().take_while(|what| matches!(what, What::Published { .. })).collect();
+        // Where it catches up, the deleted message is not in the ring any more.
+        assert!(before.len() <= *messages, "follower {at}: {told:?}");
+        let rest = &told[before.len()..];
+        assert!(matches!(&rest[0], What::Edited(edit) if edit.message == ids[2]), "follower {at}: {rest:?}");
+        assert!(matches!(&rest[1], What::Reacted(reaction) if reaction.message == ids[2]), "follower {at}: {rest:?}");
+        let What::Deleted(removal) = &rest[2] else { panic!("follower {at}: {rest:?}") };
+        assert_eq!((removal.count(), &removal.ids[..], rest.len()), (1, &ids[3..], 3), "follower {at}");
+    }
+    let late = rig.publish("room", "late").await;
+    for text in ["1", "2", "3"] {
+        rig.publish("room", text).await;
+    }
+    rig.channels.edit(&admin(), &room, late, revision("edited")).await.expect("edited");
+    for (at, (follower, _)) in followers.iter_mut().enumerate() {
+        let told = told_until(follower, |what| matches!(what, What::Edited(_))).await;
+        assert_eq!(told.len(), 5, "follower {at} has it, however many came since: {told:?}");
+    }
+}
+
+async fn told_until(follower: &mut Subscription, is_last: impl Fn(&What) -> bool) -> Vec<What> {
+    let mut told: Vec<What> = Vec::new();
+    while !told.last().is_some_and(&is_last) {
+        for item in next(follower).await.items {
+            let Change::Channel(change) = &*item.change else { panic!("no records") };
+            told.push(change.what.clone());
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn reactions_to_one_message_are_read_page_by_page() {
+    let rig = Rig::new();
+    let room = channel("room");
+    let ids = [rig.publish("room", "1").await, rig.publish("room", "2").await];
+    for n in 0..7 {
+        rig.channels.react(&admin(), &room, smile(ids[0], &n.to_string()), true).await.expect("a reaction");
+    }
+    rig.channels.react(&admin(), &room, smile(ids[1], "last"), true).await.expect("a reaction");
+    let (mut after, mut users) = (None, Vec::new());
+    loop {
+        let page = rig.channels.reactions(&admin(), &room, Span::ALL, after, 3).await.expect("listed");
+        assert_eq!(page.more, page.end().is_some());
+        users.extend(page.entries.iter().map(|entry| entry.reaction.user.id.to_string()));
+        after = page.end();
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(users, ["0", "1", "2", "3", "4", "5", "6", "last"]);
 }

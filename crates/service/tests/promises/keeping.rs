@@ -2,7 +2,9 @@
 
 use crate::rig::*;
 use bytes::Bytes;
-use model::{Channel, ErrorKind, Id, Origin, Reaction, RecordKey, RecordKind, Seq, Span, Target, UserId};
+use model::{
+    Channel, ChannelName, ErrorKind, Id, Origin, Reaction, RecordKey, RecordKind, Seq, Span, Target, UserId, What,
+};
 use service::{
     Caller, Draft, Erasure, ErasureState, Hold, HoldScope, Query, Reach, Retention, Revision, Settings, Unreact,
 };
@@ -134,7 +136,7 @@ async fn a_dry_run_says_what_a_policy_would_take_and_takes_nothing() {
         run.channels.iter().map(|one| (one.channel.as_named(), one.messages, one.held_by.is_some())).collect();
     assert_eq!(told, [(Some("b"), 5, false), (Some("d"), 25, true)]);
     let first = rig.channels.dry_run(&admin(), None, newest(5), None, 2).await.expect("a dry run");
-    let second = rig.channels.dry_run(&admin(), None, newest(5), first.next.as_ref(), 2).await.expect("a dry run");
+    let second = rig.channels.dry_run(&admin(), None, newest(5), first.next.as_deref(), 2).await.expect("a dry run");
     assert_eq!((first.channels.len(), second.channels.len()), (1, 1), "page by page");
     let c = channel("c");
     let run = rig.channels.dry_run(&admin(), Some(&c.name), newest(5), None, 1).await.expect("a dry run");
@@ -226,7 +228,8 @@ async fn check_erased(rig: &Rig, erasure: &Erasure) {
     assert_eq!((erased.messages, erased.edits, erased.reactions, erased.records), (4, 2, 2, 1));
     assert_eq!((erasure.channels, &erasure.user), (2, &None));
     assert!(erasure.finished_at.is_some());
-    let places = rig.channels.erased_in(&admin(), &erasure.id, None, 10).await.expect("where");
+    let (places, next) = rig.channels.erased_in(&admin(), &erasure.id, None, 10).await.expect("where");
+    assert_eq!(next, None);
     let names: Vec<_> = places.iter().filter_map(|place| place.channel.as_named()).collect();
     assert_eq!(names, ["a", "c"]);
     assert!(places.iter().all(|place| place.erased.messages == 2 && place.erased.edits == 1));
@@ -308,6 +311,121 @@ async fn an_erasure_waits_for_a_hold_and_goes_on_when_it_is_released() {
     check_erased(&rig, &rig.channels.erasure(&admin(), &id).await.expect("a receipt")).await;
 }
 
+fn unnamed() -> [Channel; 2] {
+    let of_app = |name| Channel { app: app(), name };
+    [of_app(ChannelName::Member(1, 2)), of_app(ChannelName::direct("ann", "bob"))]
+}
+
+#[tokio::test]
+async fn what_a_person_wrote_into_messages_of_others_is_taken_back_and_nothing_else() {
+    let rig = Rig::new();
+    let room = channel("room");
+    let ids = [say(&rig, "room", "bob", "bob's").await, say(&rig, "room", "bob", "bob's other").await];
+    let edit = async |who: &str, message, text: &str| {
+        let caller = Caller { user: Some(user(who)), ..admin() };
+        let payload = draft(text).payload;
+        rig.channels.edit(&caller, &room, message, Revision { payload, extras: None }).await.expect("edited")
+    };
+    let mut edits = Vec::new();
+    for (who, text) in [("bob", "second"), ("ann", "ann's"), ("bob", "third"), ("ann", "ann's last")] {
+        edits.push(edit(who, ids[0], text).await);
+    }
+    edits.push(edit("ann", ids[1], "ann's").await);
+    let mut live = rig.follow(&["room"], None).await;
+    let id = rig.channels.erase(&admin(), &user("ann")).await.expect("begun").id;
+    maintain(&rig).await;
+    let erased = rig.channels.erasure(&admin(), &id).await.expect("a receipt").erased;
+    assert_eq!((erased.messages, erased.edits), (0, 3));
+    let shown = rig.history("room").await;
+    assert_eq!(texts(&shown), ["third", "bob's other"]);
+    assert_eq!((shown[0].edited_at, shown[1].edited_at), (Some(edits[2]), None));
+    let versions = rig.channels.versions(&admin(), &room, ids[0]).await.expect("versions");
+    assert_eq!(versions.iter().map(|version| version.at).collect::<Vec<_>>(), [ids[0], edits[0], edits[2]]);
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        told.extend(next(&mut live).await.items.into_iter().filter_map(|item| match &*item.change {
+            model::Change::Channel(change) => match &change.what {
+                What::Unedited(unedit) => Some((unedit.message, unedit.edits.clone())),
+                _ => None,
+            },
+            model::Change::Record(_) => None,
+        }));
+    }
+    assert_eq!(told, [(ids[0], vec![edits[1], edits[3]]), (ids[1], vec![edits[4]])], "who follows is told");
+}
+
+#[tokio::test]
+async fn an_erasure_reaches_every_channel_and_the_person_whether_proved_or_not() {
+    let rig = Rig::new();
+    for room in &unnamed() {
+        for verified in [false, true] {
+            let author = Some(UserId { verified, ..user("ann") });
+            let said = Draft { author, ..draft("ann's") };
+            rig.channels.publish(&admin(), room, said).await.expect("published");
+        }
+        rig.channels.publish(&admin(), room, by("bob", "bob's")).await.expect("published");
+    }
+    let only_deleted = say(&rig, "room", "bob", "deleted by ann").await;
+    let ann = Caller { user: Some(user("ann")), ..admin() };
+    rig.channels.delete(&ann, &channel("room"), Target::Ids(vec![only_deleted])).await.expect("deleted");
+    let id = rig.channels.erase(&admin(), &user("ann")).await.expect("begun").id;
+    maintain(&rig).await;
+    let receipt = rig.channels.erasure(&admin(), &id).await.expect("a receipt");
+    assert_eq!((receipt.state, receipt.erased.messages), (ErasureState::Done, 4));
+    for room in &unnamed() {
+        assert_eq!(count(&rig, room).await, 1, "{room:?}");
+    }
+    let (first, more) = rig.channels.erased_in(&admin(), &id, None, 2).await.expect("where");
+    let (rest, _) = rig.channels.erased_in(&admin(), &id, more.as_deref(), 2).await.expect("where");
+    let places: Vec<String> = first.iter().chain(&rest).map(|place| place.channel.to_string()).collect();
+    assert_eq!(places, ["room", "member 1/2", "direct ann/bob"], "also where only the feed tells of the person");
+    let wrong = rig.channels.erased_in(&admin(), &id, Some("zz"), 2).await.expect_err("no such place");
+    assert_eq!(wrong.kind, ErrorKind::Invalid);
+    assert!(rig.channels.erase(&admin(), &user("ann")).await.expect("a new one").id != id, "a receipt knows nobody");
+}
+
+#[tokio::test]
+async fn what_a_hold_keeps_of_a_person_is_neither_unedited_nor_taken_back() {
+    let rig = Rig::new();
+    let room = channel("room");
+    let said = say(&rig, "room", "bob", "bob's").await;
+    let ann = Caller { user: Some(user("ann")), ..admin() };
+    let payload = draft("ann's").payload;
+    rig.channels.edit(&ann, &room, said, Revision { payload, extras: None }).await.expect("edited");
+    let reaction = Reaction { message: said, user: user("ann"), kind: "k".into(), value: "v".into() };
+    rig.channels.react(&admin(), &room, reaction, true).await.expect("a reaction");
+    let hold = Hold { name: "case".into(), scope: HoldScope::Channel(room.name.clone()), reason: String::new() };
+    rig.channels.hold(&admin(), hold).await.expect("held");
+    let id = rig.channels.erase(&admin(), &user("ann")).await.expect("begun").id;
+    maintain(&rig).await;
+    assert!(rig.channels.erasure(&admin(), &id).await.expect("known").waits_for.is_some());
+    assert_eq!(texts(&rig.history("room").await), ["ann's"]);
+    rig.channels.release(&admin(), "case").await.expect("released");
+    maintain(&rig).await;
+    let erased = rig.channels.erasure(&admin(), &id).await.expect("a receipt").erased;
+    assert_eq!((erased.edits, erased.reactions), (1, 1));
+    assert_eq!(texts(&rig.history("room").await), ["bob's"]);
+}
+
+#[tokio::test]
+async fn retention_reaches_channels_without_a_name_in_the_clear() {
+    let rig = Rig::new();
+    for room in &unnamed() {
+        for at in 0..5 {
+            rig.channels.publish(&admin(), room, draft(&at.to_string())).await.expect("published");
+        }
+    }
+    let run = rig.channels.dry_run(&admin(), None, newest(2), None, 1).await.expect("a dry run");
+    let rest = rig.channels.dry_run(&admin(), None, newest(2), run.next.as_deref(), 5).await.expect("a dry run");
+    let would: Vec<_> =
+        run.channels.iter().chain(&rest.channels).map(|would| (&would.channel, would.messages)).collect();
+    let rooms = unnamed();
+    assert_eq!(would, [(&rooms[0].name, 3), (&rooms[1].name, 3)]);
+    set(&rig, None, Some(newest(2))).await;
+    maintain(&rig).await;
+    assert!(rooms.iter().all(|room| floor(&rig, room) == Seq(3)));
+}
+
 #[tokio::test]
 async fn a_reaction_of_what_is_not_kept_is_not_shown() {
     let rig = Rig::new();
@@ -318,7 +436,7 @@ async fn a_reaction_of_what_is_not_kept_is_not_shown() {
     }
     set(&rig, None, Some(newest(1))).await;
     for _ in 0..2 {
-        let shown = rig.channels.reactions(&admin(), &channel("room"), Span::ALL, 10).await.expect("listed");
+        let shown = rig.channels.reactions(&admin(), &channel("room"), Span::ALL, None, 10).await.expect("listed");
         assert_eq!(shown.entries.iter().map(|entry| entry.reaction.message).collect::<Vec<_>>(), [ids[2]]);
         maintain(&rig).await;
     }

@@ -3,11 +3,17 @@
 use super::{
     drafts::ReactionDraft,
     drive::Run,
-    names::{self, author_of, record_key, room, type_of, value_of},
+    names::{self, author_of, filter_of, record_key, room, type_of, value_of},
     steps::{Place, Question, ROOMS, Selected},
     write::ids_at,
 };
-use crate::{agree::Pair, app, judge, judge::Verdict, memory_store::feed_item, store_suite::StoreUnderTest};
+use crate::{
+    agree::{Pair, reaction_places},
+    app, judge,
+    judge::Verdict,
+    memory_store::feed_item,
+    store_suite::StoreUnderTest,
+};
 use model::{
     Channel, FeedItem, Id, Order, Reaction, RecordKind, Result, Selection, SelectionWindow, Selector, Seq, Span, Store,
     TICKS_PER_SECOND, Target, Window,
@@ -26,7 +32,7 @@ impl<S: StoreUnderTest> Run<S> {
             order: question.order,
             limit: question.limit,
             above: question.above.map_or(Seq::NONE, |newest| Seq(head.0.saturating_sub(newest))),
-            author: question.author.map(author_of),
+            author: question.author.map(filter_of),
             custom_type: question.custom_type.map(type_of),
             now: question.now.resolve(&all),
         }
@@ -93,7 +99,9 @@ impl<S: StoreUnderTest> Run<S> {
 
     pub(super) fn reactions(&self, question: &Question) -> Verdict {
         let (room, Window { span, order, limit, .. }) = (room(question.room), self.window(question));
-        self.equal("reactions", |store| store.reactions(&room, span, limit))?;
+        for after in reaction_places(&self.oracle, &room, span)? {
+            self.equal("reactions", |store| store.reactions(&room, span, after, limit))?;
+        }
         self.equal("reactions_made", |store| store.reactions_made(&room, span, order, limit))
     }
 
@@ -120,7 +128,10 @@ impl<S: StoreUnderTest> Run<S> {
 
     pub(super) fn erase(&self, rooms: &[u8]) -> Verdict {
         let rooms: Vec<Channel> = rooms.iter().map(|&n| room(n)).collect();
-        self.tested.store().erase(&rooms).map_err(|error| format!("erase: {error:?}"))
+        for store in [self.tested.store(), &self.oracle] {
+            store.erase(&rooms).map_err(|error| format!("erase: {error:?}"))?;
+        }
+        Ok(())
     }
 
     fn place(&self, n: u8, place: Place) -> Id {
@@ -165,6 +176,11 @@ impl<S: StoreUnderTest> Run<S> {
         self.equal("channels", |store| store.channels(&app(), prefix, after.as_ref(), limit))
     }
 
+    pub(super) fn all_channels(&self, after: Option<u8>, limit: u32) -> Verdict {
+        let after = after.map(|n| room(n).name);
+        self.equal("all_channels", |store| store.all_channels(&app(), after.as_ref(), limit))
+    }
+
     pub(super) fn records(&self, prefix_bytes: usize, after: Option<u8>, limit: u32) -> Verdict {
         let prefix = record_key(1).name;
         let prefix = prefix.get(..prefix_bytes).unwrap_or_default();
@@ -207,6 +223,7 @@ impl<S: StoreUnderTest> Run<S> {
         self.feed(0, Place::Start, Place::End, u32::MAX)?;
         self.recent(usize::MAX)?;
         self.channels(0, None, u32::MAX)?;
+        self.all_channels(None, u32::MAX)?;
         self.records(0, None, u32::MAX)
     }
 

@@ -31,6 +31,8 @@ pub enum Draft {
     Set { name: u8, size: Option<u16> },
     /// The message so many thousandths into the channel, there or not, gets a payload and perhaps extras of so many bytes.
     Edit { room: u8, thousandths: u16, size: u32, extras: Option<u8> },
+    /// Of the edits of the message so many thousandths into those that were edited, every other one or all are taken back.
+    Unedit { room: u8, thousandths: u16, all: bool },
     /// What is there between two places goes.
     Delete { room: u8, after: Place, upto: Place },
     /// Of the messages so many thousandths into the channel, those go that are there.
@@ -65,6 +67,8 @@ pub(super) fn draft() -> impl Strategy<Value = Draft> {
         8 => publish(),
         2 => (0..RECORDS, size).prop_map(|(name, size)| Draft::Set { name, size }),
         3 => edit(),
+        1 => (rooms(), 0..=1000_u16, any::<bool>())
+            .prop_map(|(room, thousandths, all)| Draft::Unedit { room, thousandths, all }),
         3 => removal(),
         3 => reaction().prop_map(Draft::React),
         1 => (rooms(), 0..=1000_u16).prop_map(|(room, thousandths)| Draft::Unreact { room, thousandths }),

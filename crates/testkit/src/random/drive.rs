@@ -59,6 +59,7 @@ impl<S: StoreUnderTest> Run<S> {
             Step::Feed { room: n, from, to, limit } => self.feed(*n, *from, *to, *limit)?,
             Step::Recent { bytes } => self.recent(*bytes)?,
             Step::Channels { prefix_bytes, after, limit } => self.channels(*prefix_bytes, *after, *limit)?,
+            Step::AllChannels { after, limit } => self.all_channels(*after, *limit)?,
             Step::Record(name) => self.equal("record", |store| store.record(&record_key(*name)))?,
             Step::Records { prefix_bytes, after, limit } => self.records(*prefix_bytes, *after, *limit)?,
         }

@@ -1,7 +1,8 @@
 //! The channels, authors, records and texts of a random run.
 
+use super::steps::AUTHORS;
 use crate::{app, channel, setting, user};
-use model::{AppId, Channel, ChannelName, RecordKey, RecordKind, UserId};
+use model::{AppId, Author, Channel, ChannelName, RecordKey, RecordKind, UserId};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::sync::Arc;
 
@@ -20,6 +21,16 @@ pub(super) fn room(n: u8) -> Channel {
 /// The last two differ only in what was proved.
 pub(super) fn author_of(n: u8) -> UserId {
     UserId { verified: n < 2, ..user(&format!("user {}", n.min(1))) }
+}
+
+/// Whose messages are asked for: one of the authors, all of an id, or one whether proved or not.
+pub(super) fn filter_of(n: u8) -> Author {
+    let user = author_of(n % AUTHORS);
+    match n / AUTHORS {
+        0 => Author::exactly(&user),
+        1 => Author::person(&user),
+        _ => Author { id: user.id, origin: None, verified: None },
+    }
 }
 
 pub(super) fn type_of(n: u8) -> Arc<str> {

@@ -49,7 +49,7 @@ pub enum Step {
     FloorFor { room: u8, keep: u64, upto: Place },
     /// What a message was.
     Versions { room: u8, of: Place },
-    /// Reactions to messages of the question's span, and reactions made in it.
+    /// Reactions to messages of the question's span, those behind one of them, and reactions made in it.
     Reactions(Question),
     /// Whether a reaction stands.
     Reaction(ReactionDraft),
@@ -71,6 +71,8 @@ pub enum Step {
     Recent { bytes: usize },
     /// A listing by a prefix of a channel's name, perhaps after the name of another.
     Channels { prefix_bytes: usize, after: Option<u8>, limit: u32 },
+    /// A listing of all channels, perhaps after the name of one.
+    AllChannels { after: Option<u8>, limit: u32 },
     /// One record.
     Record(u8),
     /// A scan by a prefix of a record's name, perhaps after the name of another.
@@ -125,7 +127,7 @@ pub struct Question {
     pub limit: u32,
     /// Only greater seqs, counted down from the newest one.
     pub above: Option<u64>,
-    /// Only this author.
+    /// Only these authors (`names::filter_of`).
     pub author: Option<u8>,
     /// Only this type.
     pub custom_type: Option<u8>,
@@ -184,6 +186,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop_oneof![0..20_000_usize, Just(usize::MAX)].prop_map(|bytes| Step::Recent { bytes }),
         2 => (0..7_usize, option::of(0..ROOMS), limit())
             .prop_map(|(prefix_bytes, after, limit)| Step::Channels { prefix_bytes, after, limit }),
+        1 => (option::of(0..ROOMS), limit()).prop_map(|(after, limit)| Step::AllChannels { after, limit }),
         2 => (0..RECORDS).prop_map(Step::Record),
         2 => (0..4_usize, option::of(0..RECORDS), limit())
             .prop_map(|(prefix_bytes, after, limit)| Step::Records { prefix_bytes, after, limit }),
@@ -229,7 +232,7 @@ fn question() -> impl Strategy<Value = Question> {
     let span = prop_oneof![2 => Just((Place::Start, Place::End)), 5 => (place(), place())];
     let order = prop_oneof![Just(Order::Ascending), Just(Order::Descending)];
     let above = option::weighted(0.2, 0..400_u64);
-    let filters = (option::weighted(0.2, 0..AUTHORS), option::weighted(0.2, 0..TYPES));
+    let filters = (option::weighted(0.2, 0..3 * AUTHORS), option::weighted(0.2, 0..TYPES));
     let now = prop_oneof![2 => Just(Place::Start), 2 => place(), 3 => due()];
     (rooms(), span, order, limit(), above, filters, now).prop_map(
         |(room, (after, upto), order, limit, above, (author, custom_type), now)| Question {

@@ -33,6 +33,7 @@ impl<S: StoreUnderTest> Run<S> {
                 self.builder.set(&record_key(*name), value.as_deref());
             }
             Draft::Edit { room: n, thousandths, size, extras } => self.edit(&room(*n), *thousandths, *size, *extras),
+            Draft::Unedit { room: n, thousandths, all } => self.unedit(&room(*n), *thousandths, *all),
             Draft::Delete { room: n, after, upto } => {
                 let all = self.messages(&room(*n));
                 let span = Span { after: after.resolve(&all), upto: upto.resolve(&all) };
@@ -79,6 +80,16 @@ impl<S: StoreUnderTest> Run<S> {
                 extras: extras.map(|size| bytes(size.into(), salt + 1)),
             },
         );
+    }
+
+    fn unedit(&mut self, room: &Channel, thousandths: u16, all: bool) {
+        let state = self.state(room);
+        let edited: Vec<_> = state.edited().collect();
+        let at = edited.len() * usize::from(thousandths) / 1001;
+        if let Some((message, edits)) = edited.get(at) {
+            let some: Vec<Id> = edits.iter().copied().step_by(if all { 1 } else { 2 }).collect();
+            self.builder.unedit(room, message, &some);
+        }
     }
 
     fn delete(&mut self, room: &Channel, target: &Target) -> Verdict {

@@ -5,14 +5,14 @@ use crate::{Fields, channel, removal_of, user};
 use model::{Change, Channel, ChannelChange, FeedKind, Id, Message, Position, Reaction, ShardId, Span, Store, What};
 use std::{sync::Arc, time::Duration};
 
-/// The feed of a channel tells everything but publishes, in order, whole, from any position on; edits of messages that are
-/// gone are left out.
+/// The feed of a channel tells everything but publishes, in order, whole, from any position on; edits that were
+/// taken back, and those of messages that are gone, are left out.
 pub fn a_channel_tells_its_changes_in_order<S: StoreUnderTest>(open: impl Fn() -> S) {
     let (story, room, _) = eventful(open);
     let story = story.holds(&[&room], |store| {
         let page = store.changes(&room, Id::MIN, 100).expect("changes are read");
         let kinds: Vec<_> = page.changes.iter().map(|change| kind_of(change)).collect();
-        assert_eq!(kinds, ["edited", "reacted", "reacted", "unreacted", "deleted", "expired", "floored"]);
+        assert_eq!(kinds, ["edited", "reacted", "reacted", "unedited", "unreacted", "deleted", "expired", "floored"]);
         assert!(!page.more && page.starts_after < page.changes[0].id());
         let resumed = store.changes(&room, page.changes[2].id(), 2).expect("changes are read");
         assert_eq!((&resumed.changes[..], resumed.more), (&page.changes[3..5], true));
@@ -28,7 +28,7 @@ pub fn the_feed_tells_every_kind_of_change<S: StoreUnderTest>(open: impl Fn() ->
     let (story, ..) = eventful(open);
     let told: Vec<_> =
         story.oracle.stored_changes(ShardId(0)).iter().map(|change| crate::memory_store::feed_item(change)).collect();
-    for kind in [2, 3, 4, 5, 6, 7, 8].map(|number| FeedKind::from_number(number).expect("a kind")) {
+    for kind in [2, 3, 4, 5, 6, 7, 8, 9].map(|number| FeedKind::from_number(number).expect("a kind")) {
         assert!(kind == FeedKind::Record || told.iter().any(|item| item.kind == kind), "the story has no {kind:?}");
     }
     story.holds(&[], |store| {
@@ -107,13 +107,12 @@ pub fn erasing_changes_no_answer<S: StoreUnderTest>(open: impl Fn() -> S) {
             story.bench.tested.flush();
         }
         for _ in 0..2 {
-            let rooms = [room.clone(), channel("untouched"), channel("nowhere")];
-            story.store().erase(&rooms).expect("erasing works");
+            story.erase(&[room.clone(), channel("untouched"), channel("nowhere")]);
             story.agrees(&[&room, &channel("untouched")], "after an erasure");
         }
     }
     story = goes_on(story, &room, &all);
-    story.store().erase(std::slice::from_ref(&room)).expect("erasing works");
+    story.erase(std::slice::from_ref(&room));
     story.holds(&[&room, &channel("untouched")], |_| {});
 }
 
@@ -129,10 +128,12 @@ fn eventful<S: StoreUnderTest>(open: impl Fn() -> S) -> (Story<S>, Channel, Vec<
     for (n, text) in [(3, "edited, then below the floor"), (50, "edited"), (60, "edited, then deleted")] {
         story.bench.builder.edit(&room, &all[n], text);
     }
+    let edit = story.bench.builder.edit(&room, &all[55], "edited, then taken back");
     story.bench.builder.react(&room, &thumb(50));
     let back = story.bench.builder.react(&room, &thumb(70));
     story.apply();
     story.bench.tested.flush();
+    story.bench.builder.unedit(&room, &all[55], &[edit]);
     story.bench.builder.unreact(&room, back, &thumb(70));
     let gone: Vec<_> = all.iter().skip(60).step_by(3).take(20).cloned().collect();
     story.delete(&room, &gone);
@@ -163,6 +164,7 @@ fn kind_of(change: &Change) -> &'static str {
     let Change::Channel(ChannelChange { what, .. }) = change else { return "record" };
     match what {
         What::Edited(_) => "edited",
+        What::Unedited(_) => "unedited",
         What::Deleted(_) => "deleted",
         What::Expired(_) => "expired",
         What::Floored(_) => "floored",

@@ -92,6 +92,55 @@ pub fn edits_go_with_their_message<S: StoreUnderTest>(open: impl Fn() -> S) {
     });
 }
 
+/// Edits that were taken back were never made: readers see what they would have seen, from the published content on, and
+/// neither versions nor the change feed tell of them.
+pub fn edits_that_were_taken_back_were_never_made<S: StoreUnderTest>(open: impl Fn() -> S) {
+    let mut story = Story::open(open);
+    let room = channel("edited");
+    let all = story.publish(&room, 0..6);
+    let mut edits = Vec::new();
+    for message in &all[..5] {
+        for text in ["one", "two", "three"] {
+            edits.push(story.bench.builder.edit(&room, message, text));
+        }
+    }
+    story.apply();
+    story.bench.tested.flush();
+    let fresh = story.bench.builder.edit(&room, &all[4], "four");
+    let (newest, middle, every) = ([edits[2]], [edits[4]], [edits[6], edits[7], edits[8]]);
+    story.bench.builder.unedit(&room, &all[0], &newest);
+    story.bench.builder.unedit(&room, &all[1], &middle);
+    story.bench.builder.unedit(&room, &all[2], &every);
+    story.bench.builder.unedit(&room, &all[4], &[edits[14], fresh]);
+    story.apply();
+    story.delete(&room, &all[3..4]);
+    story.bench.builder.unedit(&room, &all[3], &[edits[9]]);
+    story.apply();
+    let mut story = story.holds(&[&room], |store| {
+        let page = read_all(store, &room);
+        assert_eq!(
+            page.iter().map(|message| text(message)).collect::<Vec<_>>(),
+            ["two", "three", "text 2", "two", "text 5"]
+        );
+        let edited: Vec<_> = page.iter().map(|message| message.edited_at).collect();
+        assert_eq!(edited, [Some(edits[1]), Some(edits[5]), None, Some(edits[13]), None]);
+        let versions = |n: usize| {
+            let versions = store.versions(&room, all[n].id).expect("versions are read");
+            versions
+                .iter()
+                .map(|version| String::from_utf8_lossy(&version.payload.bytes).into_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(versions(0), ["text 0", "one", "two"]);
+        assert_eq!(versions(1), ["text 1", "one", "three"]);
+        assert_eq!(versions(2), ["text 2"]);
+        assert_eq!(versions(4), ["text 4", "one", "two"]);
+    });
+    story.bench.builder.edit(&room, &all[2], "again");
+    story.apply();
+    story.holds(&[&room], |store| assert_eq!(text(&read_all(store, &room)[2]), "again"));
+}
+
 /// The bound of bytes of a page counts what is read, not what was published.
 pub fn the_bound_of_bytes_counts_the_newest_content<S: StoreUnderTest>(open: impl Fn() -> S) {
     let mut story = Story::open(open);

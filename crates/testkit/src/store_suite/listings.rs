@@ -166,6 +166,54 @@ pub fn channels_are_listed_in_byte_order<S: StoreUnderTest>(open: impl Fn() -> S
     assert_eq!(others.len(), 1, "each app lists its own channels");
 }
 
+/// All channels of an app are listed once, those in the clear first and in byte order, from page to page.
+pub fn all_channels_are_listed_once<S: StoreUnderTest>(open: impl Fn() -> S) {
+    let mut bench = Bench::open(open);
+    let named = |text: &str| ChannelName::named(text).expect("tests give valid names");
+    let mut names: Vec<ChannelName> = strange_names().iter().map(|name| named(name)).collect();
+    names.extend([ChannelName::Member(1, 2), ChannelName::Member(u64::MAX, 0), ChannelName::Member(0, u64::MAX)]);
+    names.extend([ChannelName::direct("a", "bc"), ChannelName::direct("ab", "c"), ChannelName::direct("ä", "🎉")]);
+    let other_app = AppId::new("demo2").expect("the name is valid");
+    for (n, name) in names.iter().enumerate() {
+        bench.builder.publish(&Channel { app: app(), name: name.clone() }, "text");
+        bench.builder.publish(&Channel { app: other_app.clone(), name: name.clone() }, "in another app");
+        if n % 7 == 6 {
+            bench.apply();
+        }
+        if n == 20 || n + 3 == names.len() {
+            bench.apply();
+            bench.tested.flush();
+        }
+    }
+    bench.apply();
+    names.sort_unstable();
+    let bench = bench.crash();
+    for limit in [1, 2, 5, u32::MAX] {
+        let mut listed: Vec<ChannelName> = Vec::new();
+        loop {
+            let page = bench.store().all_channels(&app(), listed.last(), limit).expect("channels are listed");
+            for entry in &page {
+                let heads = bench.store().heads(std::slice::from_ref(&entry.channel)).expect("heads are read");
+                assert_eq!((&entry.channel.app, heads), (&app(), vec![entry.head]), "{:?}", entry.channel);
+            }
+            let complete = page.len() < limit as usize;
+            listed.extend(page.into_iter().map(|entry| entry.channel.name));
+            assert!(listed.len() <= names.len(), "paging comes to an end");
+            if complete {
+                break;
+            }
+        }
+        let in_the_clear = |names: &[ChannelName]| {
+            names.iter().filter_map(ChannelName::as_named).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(in_the_clear(&listed), in_the_clear(&names), "in byte order, {limit} at a time");
+        assert!(listed[in_the_clear(&names).len()..].iter().all(|name| name.as_named().is_none()), "the others behind");
+        listed.sort_unstable();
+        assert_eq!(listed, names, "all of them, {limit} at a time");
+    }
+    assert_eq!(bench.store().all_channels(&app(), None, 0).expect("channels are listed"), []);
+}
+
 /// Any name that is valid keeps its own history, however close it is to another one.
 pub fn names_of_any_letters_are_told_apart<S: StoreUnderTest>(open: impl Fn() -> S) {
     let mut bench = Bench::open(open);

@@ -2,7 +2,9 @@
 
 use super::{Bench, StoreUnderTest, numbered, window};
 use crate::{Fields, channel, user};
-use model::{Channel, Effort, Id, Message, Order, Page, Position, RemovedCount, Seq, Span, Window, limits};
+use model::{
+    Author, Channel, Effort, Id, Message, Order, Origin, Page, Position, RemovedCount, Seq, Span, Window, limits,
+};
 use std::sync::Arc;
 
 const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
@@ -80,14 +82,31 @@ pub fn pages_filter_by_author_and_type<S: StoreUnderTest>(open: impl Fn() -> S) 
         }
     }
     let unverified = model::UserId { verified: false, ..user("ann") };
-    let authors = [None, Some(user("rare")), Some(user("ann")), Some(user("nobody")), Some(unverified)];
+    let of_pubnub = model::UserId { origin: Origin::Pubnub, ..unverified.clone() };
+    for author in [&unverified, &of_pubnub, &of_pubnub] {
+        let fields = Fields { author: Some(author.clone()), ..Fields::default() };
+        all.push(bench.builder.publish_with(&room, "another ann", fields));
+    }
+    bench.apply();
+    let anybody = Author { id: "ann".into(), origin: None, verified: None };
+    let authors = [
+        None,
+        Some(Author::exactly(&user("rare"))),
+        Some(Author::exactly(&user("ann"))),
+        Some(Author::exactly(&user("nobody"))),
+        Some(Author::exactly(&unverified)),
+        Some(Author::person(&unverified)),
+        Some(Author { origin: Some(Origin::Pubnub), ..anybody.clone() }),
+        Some(anybody),
+    ];
     for (author, custom_type, order) in combinations(&authors, &[None, Some("note".into()), Some("other".into())]) {
         for step in [1, 10, 1000] {
             let window =
                 Window { author: author.clone(), custom_type: custom_type.clone(), ..window(Span::ALL, order, step) };
             let visited = bench.walk(&room, &window, &all).len();
             let wanted = |m: &&Arc<Message>| {
-                (author.is_none() || author == m.author) && (custom_type.is_none() || custom_type == m.custom_type)
+                author.as_ref().is_none_or(|author| m.author.as_ref().is_some_and(|user| author.is(user)))
+                    && (custom_type.is_none() || custom_type == m.custom_type)
             };
             assert_eq!(visited, all.iter().filter(wanted).count(), "{window:?}");
         }
@@ -194,9 +213,9 @@ fn mixed_room<S: StoreUnderTest>(open: impl Fn() -> S) -> (Bench<S>, Channel, Ve
     (bench, room, all)
 }
 
-type Filter = (Option<model::UserId>, Option<Arc<str>>, Order);
+type Filter = (Option<Author>, Option<Arc<str>>, Order);
 
-fn combinations(authors: &[Option<model::UserId>], types: &[Option<Arc<str>>]) -> Vec<Filter> {
+fn combinations(authors: &[Option<Author>], types: &[Option<Arc<str>>]) -> Vec<Filter> {
     let mut combinations = Vec::new();
     for author in authors {
         for custom_type in types {

@@ -2,7 +2,7 @@
 
 use super::{StoreUnderTest, Story};
 use crate::{channel, user};
-use model::{Channel, Id, Message, Order, Position, Reaction, ReactionEntry, Span, Store, UserId};
+use model::{Channel, Id, Message, Order, Position, Reaction, ReactionAt, ReactionEntry, Span, Store, UserId};
 
 fn reaction(message: &Message, who: &str, value: &str) -> Reaction {
     Reaction { message: message.id, user: user(who), kind: "reaction".into(), value: value.into() }
@@ -45,7 +45,7 @@ pub fn a_reaction_stands_until_it_is_taken_back<S: StoreUnderTest>(open: impl Fn
     story.apply();
     story = story.holds(&[&room], |store| {
         assert_eq!(finds(store, &room, &smile), None);
-        let left = store.reactions(&room, Span::ALL, 100).expect("reactions are read");
+        let left = store.reactions(&room, Span::ALL, None, 100).expect("reactions are read");
         assert_eq!(left.len(), 6);
         assert!(left.iter().all(|entry| entry.id != first));
     });
@@ -76,7 +76,7 @@ pub fn reactions_are_listed_by_message_and_by_time<S: StoreUnderTest>(open: impl
     ids.push(story.bench.builder.react(&room, &nothing));
     story.apply();
     story.holds(&[&room], |store| {
-        let by_message = |span, limit| values(store.reactions(&room, span, limit).expect("reactions are read"));
+        let by_message = |span, limit| values(store.reactions(&room, span, None, limit).expect("reactions are read"));
         assert_eq!(by_message(Span::ALL, 100), ["2", "4", "3", "5", "1", "6"], "and none of what is no message");
         assert_eq!(by_message(Span::ALL, 3), ["2", "4", "3"]);
         assert_eq!(by_message(Span { after: all[2].id, upto: all[8].id }, 100), ["3", "5", "1"]);
@@ -96,6 +96,45 @@ pub fn reactions_are_listed_by_message_and_by_time<S: StoreUnderTest>(open: impl
         assert_eq!(by_time(middle, Order::Ascending, 2), ["3", "4"]);
         assert_eq!(by_time(middle, Order::Descending, 2), ["4", "5"]);
         assert_eq!(store.reaction(&room, &nothing).expect("looked up"), Some(ids[6]));
+    });
+}
+
+/// A page of reactions goes on behind the last one of the page before, also in the middle of a message, and whatever
+/// became of that one.
+pub fn reactions_to_one_message_are_paged<S: StoreUnderTest>(open: impl Fn() -> S) {
+    let mut story = Story::open(open);
+    let room = channel("room");
+    let all = story.publish(&room, 0..4);
+    let mut ids = Vec::new();
+    for n in 0..30 {
+        ids.push(story.bench.builder.react(&room, &reaction(&all[1], &format!("user {n}"), &n.to_string())));
+        if n == 14 {
+            story.apply();
+            story.bench.tested.flush();
+        }
+    }
+    story.bench.builder.react(&room, &reaction(&all[2], "ann", "of the next message"));
+    story.bench.builder.unreact(&room, ids[9], &reaction(&all[1], "user 9", "9"));
+    story.apply();
+    story.holds(&[&room], |store| {
+        for limit in [1, 4, 10, 50] {
+            let (mut after, mut visited) = (None, Vec::new());
+            loop {
+                let page = store.reactions(&room, Span::ALL, after, limit).expect("reactions are read");
+                let Some(last) = page.last() else { break };
+                after = Some(ReactionAt { message: last.reaction.message, reaction: last.id });
+                visited.extend(values(page));
+                assert!(visited.len() < 100, "paging comes to an end");
+            }
+            let made = (0..30).filter(|n| *n != 9).map(|n| n.to_string());
+            assert_eq!(visited, Vec::from_iter(made.chain(["of the next message".into()])), "{limit} at a time");
+        }
+        let taken_back = Some(ReactionAt { message: all[1].id, reaction: ids[9] });
+        let next = store.reactions(&room, Span::ALL, taken_back, 1).expect("reactions are read");
+        assert_eq!(values(next), ["10"]);
+        let elsewhere = Span { after: all[1].id, upto: Id::MAX };
+        let next = store.reactions(&room, elsewhere, taken_back, 9).expect("reactions are read");
+        assert_eq!(values(next), ["of the next message"], "the span holds, too");
     });
 }
 
@@ -135,7 +174,7 @@ pub fn reactions_go_with_their_message<S: StoreUnderTest>(open: impl Fn() -> S) 
         }
         assert!(!stands(&nothing(1)), "below the floor");
         assert!(stands(&nothing(4)), "beside a deleted message");
-        let listed = store.reactions(&room, Span::ALL, 100).expect("reactions are read").len();
+        let listed = store.reactions(&room, Span::ALL, None, 100).expect("reactions are read").len();
         let made = store.reactions_made(&room, Span::ALL, Order::Ascending, 100).expect("reactions are read").len();
         assert_eq!((listed, made), (8, 9));
     });

@@ -62,6 +62,13 @@ impl<S: StoreUnderTest> Story<S> {
         id
     }
 
+    /// Erases what was removed of these channels, in both.
+    pub fn erase(&self, rooms: &[Channel]) {
+        for store in [self.store(), &self.oracle] {
+            store.erase(rooms).expect("erasing works");
+        }
+    }
+
     /// The store agrees with the oracle about everything in these channels.
     pub fn agrees(&self, rooms: &[&Channel], when: &str) {
         let pair = Pair { tested: self.store(), oracle: &self.oracle };
