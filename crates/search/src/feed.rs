@@ -88,7 +88,7 @@ fn touched(items: &[FeedItem], shared: &Shared) -> BTreeMap<Channel, Touched> {
                 let touched = all.entry(channel.clone()).or_default();
                 touched.published = Some((touched.published.map_or(item.id, |(first, _)| first), item.id));
             }
-            FeedKind::Edited | FeedKind::Deleted | FeedKind::Expired | FeedKind::Floored => {
+            FeedKind::Edited | FeedKind::Unedited | FeedKind::Deleted | FeedKind::Expired | FeedKind::Floored => {
                 all.entry(channel.clone()).or_default().changed.get_or_insert(item.id);
             }
         }
@@ -204,6 +204,10 @@ fn altered(store: &dyn Store, channel: &Channel, first: Id, upto: Id) -> Result<
                 What::Edited(edit) => {
                     altered.stale.push(SeqRange { first: edit.seq, last: edit.seq });
                     altered.edited.insert(edit.message);
+                }
+                What::Unedited(unedit) => {
+                    altered.stale.push(SeqRange { first: unedit.seq, last: unedit.seq });
+                    altered.edited.insert(unedit.message);
                 }
                 What::Deleted(removal) | What::Expired(removal) => altered.stale.extend(&removal.seqs),
                 What::Floored(floor) => altered.stale.push(SeqRange { first: Seq::NONE, last: floor.seq }),

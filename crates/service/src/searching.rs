@@ -7,8 +7,8 @@ use crate::{
     live::Live,
 };
 use model::{
-    AppId, Candidate, Channel, ChannelName, Effort, Error, ErrorKind, Id, Message, Order, Place, Result, Search,
-    SnippetPiece, Sought, Span, Store, UserId, Window,
+    AppId, Author, Candidate, Channel, ChannelName, Effort, Error, ErrorKind, Id, Message, Order, Place, Result,
+    Search, SnippetPiece, Sought, Span, Store, UserId, Window,
 };
 use std::sync::Arc;
 
@@ -175,7 +175,7 @@ impl Job {
             order: Order::Ascending,
             limit: 1,
             above: history::above(store, &channel, visible)?,
-            author: self.query.author.clone(),
+            author: self.query.author.as_ref().map(Author::exactly),
             custom_type: self.query.custom_type.clone(),
             now: self.now,
         };

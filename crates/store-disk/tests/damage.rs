@@ -92,7 +92,7 @@ fn answers(store: &dyn Store) -> Vec<(String, Result<String>)> {
         }
         ask("newest page", page(store, &room, &newest()));
         ask("count", store.count(&room, Span::ALL, Seq::NONE, Id::MIN).map(|count| count.to_string()));
-        ask("reactions", store.reactions(&room, Span::ALL, 100).map(|found| format!("{found:?}")));
+        ask("reactions", store.reactions(&room, Span::ALL, None, 100).map(|found| format!("{found:?}")));
         ask("changes", store.changes(&room, Id::MIN, 1000).map(|found| format!("{found:?}")));
     }
     answers.push(("feed".into(), store.feed(shard, Span::ALL, 10_000).map(|feed| format!("{feed:?}"))));

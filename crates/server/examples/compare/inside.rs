@@ -36,7 +36,8 @@ impl Opened {
         let (log, table, lock) = store_disk::open(folder, &DiskSettings::default()).context("opening the devices")?;
         let store = KeptStore::open(Box::new(log), Arc::new(table), store::Settings::default());
         let store = Arc::new(store.context("opening the store")?);
-        let parts = Parts { store: store.clone(), fanout: None, search: None, clock: Arc::new(MachineClock(Instant::now())) };
+        let parts =
+            Parts { store: store.clone(), fanout: None, search: None, clock: Arc::new(MachineClock(Instant::now())) };
         let channels = Channels::start(parts, settings).context("starting the service")?;
         Ok(Opened { channels, store, _lock: lock })
     }

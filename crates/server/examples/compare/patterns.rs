@@ -29,8 +29,10 @@ pub struct Matched {
 /// Sends messages that are not stored, so that matching them is most of the work.
 pub async fn measure() -> Result<Matched> {
     let clock = Arc::new(MachineClock(Instant::now()));
-    let channels =
-        Channels::start(Parts { store: Arc::new(MemoryStore::new()), fanout: None, search: None, clock }, Settings::default())?;
+    let channels = Channels::start(
+        Parts { store: Arc::new(MemoryStore::new()), fanout: None, search: None, clock },
+        Settings::default(),
+    )?;
     let caller = inside::caller()?;
     let alone = send(&channels, &caller).await?;
     let mut followers = Vec::with_capacity(SUBSCRIPTIONS);
