@@ -236,7 +236,10 @@ impl Made {
                 let seqs = SeqRange { first: Seq(1), last: floor.seq };
                 self.removals.push(Removal { batch, number, seqs });
             }
-            Alteration::Edited { .. } | Alteration::Reacted(_) | Alteration::Unreacted { .. } => {}
+            Alteration::Edited { .. }
+            | Alteration::Unedited(_)
+            | Alteration::Reacted(_)
+            | Alteration::Unreacted { .. } => {}
         }
     }
 
