@@ -80,13 +80,23 @@ pub async fn router(
         return Ok(Router::new());
     }
     for project in projects.values() {
-        tokio::spawn(events::collect(channels.clone(), project.clone(), stop.clone()));
+        watch("collecting events", events::collect(channels.clone(), project.clone(), stop.clone()));
         let (project, clock, stop) = (project.clone(), clock.clone(), stop.clone());
-        tokio::spawn(async move { project.handles.keep_clear(&*clock, stop).await });
+        watch("clearing away notes of used handles", async move { project.handles.keep_clear(&*clock, stop).await });
     }
     let dialect = Arc::new(Dialect { channels, clock, projects, ids: RequestIds::new() });
     let routes = PATHS.into_iter().fold(Router::new(), |routes, path| routes.route(path, any(answer)));
     Ok(routes.with_state(dialect))
+}
+
+/// Work that goes on until the program stops. Nobody waits for it, so that it broke off is said here.
+fn watch(work: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let task = tokio::spawn(task);
+    tokio::spawn(async move {
+        if let Err(error) = task.await {
+            tracing::error!(%error, work, "work of the Agora dialect broke off");
+        }
+    });
 }
 
 async fn answer(State(dialect): State<Arc<Dialect>>, request: Request) -> Response {

@@ -99,15 +99,23 @@ fn selection(call: &Call<'_>, of: &Place) -> Result<Option<Selection>, Refusal> 
 }
 
 /// As many messages as were asked for and those that may share the last one's microsecond, the newest first; and whether
-/// that is all there was to read.
+/// that is all there was to read. Where pages end early for their bytes, at least more than may share a microsecond.
 async fn read(call: &Call<'_>, selection: &Selection, wanted: &Wanted) -> Result<(Vec<Selected>, bool)> {
-    let limit = wanted.count + limits::PAGE_OVERHANG;
-    let newest = SelectionQuery { span: wanted.span, order: Order::Descending, offset: 0, limit };
-    let page = call.channels.select(&call.caller(), selection, newest).await?;
-    let is_all = page.messages.len() as u64 == page.total.min(u64::from(limit));
-    let mut messages = page.messages;
-    messages.reverse();
-    Ok((messages, is_all))
+    let most = u64::from(wanted.count + limits::PAGE_OVERHANG);
+    let span = Span { upto: wanted.span.upto.min(call.channels.frontier()), ..wanted.span };
+    let mut found: Vec<Selected> = Vec::new();
+    loop {
+        let offset = found.len() as u64;
+        let limit = (most - offset) as u32;
+        let query = SelectionQuery { span, order: Order::Descending, offset, limit };
+        let page = call.channels.select(&call.caller(), selection, query).await?;
+        let is_over = page.messages.is_empty();
+        found.extend(page.messages.into_iter().rev());
+        let is_all = found.len() as u64 == page.total.min(most);
+        if is_all || is_over || found.len() > limits::PAGE_OVERHANG as usize {
+            return Ok((found, is_all || is_over));
+        }
+    }
 }
 
 /// Cuts a page off, and says where the next one begins: at the time of the first message that is left, if no message of

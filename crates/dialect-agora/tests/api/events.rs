@@ -4,7 +4,7 @@ use crate::house::*;
 use model::{ChannelName, Origin, UserId};
 use serde_json::{Value, json};
 use service::{Access, Arrival, Caller};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 fn user(name: &str) -> Caller {
     let user = UserId::new(Origin::Pubnub, name, false).ok();
@@ -44,8 +44,7 @@ fn short(event: &Value) -> String {
 }
 
 /// Waits until the collector follows: what comes before it does is nobody's to tell.
-async fn followed() -> House {
-    let house = House::new().await;
+async fn followed(house: House) -> House {
     let following = async {
         while house.channels.status().subscriptions < 2 {
             tokio::task::yield_now().await;
@@ -57,7 +56,7 @@ async fn followed() -> House {
 
 #[tokio::test]
 async fn who_comes_and_goes_is_told_once_and_in_order() {
-    let house = followed().await;
+    let house = followed(House::new().await).await;
     assert_eq!(house.ok("GET /rtm/vendor/user_events", &Value::Null).await["events"], json!([]));
     come(&house, "ann", &["a", "b"]).await;
     come(&house, "bob", &["a"]).await;
@@ -85,9 +84,30 @@ async fn who_comes_and_goes_is_told_once_and_in_order() {
     }
 }
 
+/// On crowded channels nobody is announced by name, and long lists of who came and went are left out: who is nowhere any
+/// more has gone all the same.
+#[tokio::test]
+async fn who_went_unannounced_is_told_to_have_gone() {
+    let work = service::Settings {
+        presence_announced_users: 1,
+        presence_interval: Duration::from_millis(1),
+        presence_interval_users: 0,
+        look: Duration::from_millis(5),
+        ..service::Settings::default()
+    };
+    let house = followed(House::within(work).await).await;
+    come(&house, "ann", &["crowd"]).await;
+    assert_eq!(take(&house, "user_events", 1).await.iter().map(short).collect::<Vec<_>>(), ["ann Login -"]);
+    come(&house, "bob", &["crowd"]).await;
+    come(&house, "eve", &["crowd"]).await;
+    go(&house, "ann", &["crowd"]).await;
+    house.later(5);
+    assert_eq!(take(&house, "user_events", 1).await.iter().map(short).collect::<Vec<_>>(), ["ann Logout -"]);
+}
+
 #[tokio::test]
 async fn at_most_a_thousand_come_at_once_and_the_newest_two_thousand_are_kept() {
-    let house = followed().await;
+    let house = followed(House::new().await).await;
     for n in 0..2_100 {
         come(&house, &format!("u{n}"), &[&format!("room{}", n % 50)]).await;
     }

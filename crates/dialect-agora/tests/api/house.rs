@@ -57,12 +57,22 @@ impl House {
     }
 
     pub async fn with(settings: Settings) -> House {
-        House::over(Arc::new(MemoryStore::new()), Arc::new(ManualClock::default()), settings).await
+        House::over(Arc::default(), Arc::default(), settings, service::Settings::default()).await
     }
 
-    async fn over(store: Arc<MemoryStore>, clock: Arc<ManualClock>, settings: Settings) -> House {
+    /// With these bounds of the work.
+    pub async fn within(work: service::Settings) -> House {
+        House::over(Arc::default(), Arc::default(), settings(), work).await
+    }
+
+    async fn over(
+        store: Arc<MemoryStore>,
+        clock: Arc<ManualClock>,
+        settings: Settings,
+        work: service::Settings,
+    ) -> House {
         let parts = Parts { store: store.clone(), fanout: None, search: None, clock: clock.clone() };
-        let channels = Channels::start(parts, service::Settings::default()).expect("it starts");
+        let channels = Channels::start(parts, work).expect("it starts");
         let stop = CancellationToken::new();
         let other = Settings { app_id: OTHER.into(), ..settings.clone() };
         let projects = [settings.clone(), Settings { app: AppId::new("other").expect("a name"), ..other }];
@@ -72,7 +82,8 @@ impl House {
 
     /// What a new process finds.
     pub async fn restart(&self) -> House {
-        House::over(Arc::new(self.store.restart()), self.clock.clone(), self.settings.clone()).await
+        let work = service::Settings::default();
+        House::over(Arc::new(self.store.restart()), self.clock.clone(), self.settings.clone(), work).await
     }
 
     /// Asks: method and path, headers, body.
