@@ -22,7 +22,7 @@ impl Worker {
                 return open.commit(shared);
             };
             let after = walk.after.as_deref().and_then(parse_name);
-            let names = store.channels(app, "", after.as_ref(), READ_AT_ONCE)?;
+            let names = store.all_channels(app, after.as_ref(), READ_AT_ONCE)?;
             for entry in &names {
                 open.add_channel(shared, store, &entry.channel, open.mark.position(), in_part)?;
                 in_part = false;

@@ -1,10 +1,10 @@
 //! What survives, what is made again, and what is gone for good.
 
 use crate::house::{House, ids_of, other_app, settings};
-use model::Search;
+use model::{Channel, ChannelName, Search};
 use search::{Index, Settings};
 use std::{collections::BTreeSet, fs};
-use testkit::channel;
+use testkit::{Fields, app, channel};
 
 impl House {
     /// The words in the dictionaries of the index, after a look at its files: all of them are in use.
@@ -76,9 +76,23 @@ fn an_index_that_is_missing_damaged_or_of_other_apps_is_made_again() {
     house.reopen();
     assert_eq!((house.found("hello"), house.rebuilds()), (found.clone(), 1), "nothing");
 
-    let apps = [testkit::app(), other_app()].into();
+    let apps = [app(), other_app()].into();
     house.reopen_with(Settings { apps, ..settings() });
     assert_eq!((house.found("hello"), house.rebuilds()), (found, 1), "another set of apps");
+}
+
+#[test]
+fn every_kind_of_channel_is_read_when_the_index_is_made_again() {
+    let mut house = House::new();
+    let in_app = |name| Channel { app: app(), name };
+    let named = house.publish("room", "hello room");
+    let member = house.publish_with(&in_app(ChannelName::Member(5, 6)), "hello member", Fields::default());
+    let direct = house.publish_with(&in_app(ChannelName::direct("a", "b")), "hello direct", Fields::default());
+    house.index.close();
+    Index::remove(house.folder.path()).expect("it goes");
+    house.reopen();
+    assert_eq!(house.found("hello"), ids_of(&[&named, &member, &direct]));
+    assert_eq!(house.rebuilds(), 1);
 }
 
 #[test]
