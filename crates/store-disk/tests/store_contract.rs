@@ -1,7 +1,7 @@
 //! The contract of `Store`, held against the store on real files, with tails so small that nearly everything is in
 //! the engine's tables.
 
-use model::Store;
+use model::{AppId, Store};
 use std::sync::Arc;
 use store::{KeptStore, Settings};
 use store_disk::{DiskSettings, FileLogSettings, FolderLock, open};
@@ -20,7 +20,9 @@ impl OnDisk {
         let log = FileLogSettings { segment_bytes: 8 << 20, segments: 3, reserve: 1, ..FileLogSettings::default() };
         let disk = DiskSettings { log, ballast_bytes: 0, ..DiskSettings::default() };
         let (log, table, lock) = open(dir.path(), &disk).expect("the folder opens");
-        let settings = Settings { tail_bytes: 32 << 10, tail_log_bytes: 8 << 20, ..Settings::default() };
+        let apps = ["demo", "demo2"].into_iter().map(|app| AppId::new(app).expect("a valid name"));
+        let indexed_apps = Some(apps.collect());
+        let settings = Settings { tail_bytes: 32 << 10, tail_log_bytes: 8 << 20, indexed_apps, ..Settings::default() };
         let store = KeptStore::open(Box::new(log), Arc::new(table), settings).expect("the store opens");
         OnDisk { store, lock, dir }
     }
