@@ -419,6 +419,7 @@ impl History {
 fn kind(what: &What) -> FeedKind {
     match what {
         What::Edited(_) => FeedKind::Edited,
+        What::Unedited(_) => FeedKind::Unedited,
         What::Deleted(_) => FeedKind::Deleted,
         What::Expired(_) => FeedKind::Expired,
         What::Floored(_) => FeedKind::Floored,
