@@ -30,8 +30,8 @@ mod tests;
 mod text;
 pub mod wire;
 
-pub use directory::STRANGERS;
-pub use settings::{ConfiguredUser, DEFAULT_EPOCH_MS, Key, Settings};
+pub use directory::{Channel, Community, Group, Member, Override, Permissions, Role, STRANGERS, check_name};
+pub use settings::{ConfiguredCommunity, ConfiguredUser, DEFAULT_EPOCH_MS, Key, Settings};
 
 use axum::{
     Router,

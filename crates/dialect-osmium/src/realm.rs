@@ -2,13 +2,14 @@
 
 use crate::{
     directory::{
-        Chat, Directory, Entry, Key, Permissions, User,
+        Chat, Community, Directory, Entry, Group, Key, Member, Permissions, User,
         password::Hashed,
         records::{self, Founding},
         tokens::TokenKey,
     },
     error::{Answer, Refusal},
     ids::{self, Epoch},
+    limits,
     marks::Marks,
     pins::Pins,
     render::View,
@@ -53,9 +54,7 @@ impl Realm {
         let Founding { epoch_ms, token_key } =
             records::found(&channels, &settings.app, settings.epoch_ms, default_ms).await?;
         let mut directory = records::load(&channels, &settings.app).await?;
-        for user in &settings.users {
-            directory.put(Entry::User(configured(user)?));
-        }
+        furnish(&mut directory, &settings)?;
         Ok(Realm {
             settings,
             opened_at: channels.frontier(),
@@ -236,6 +235,31 @@ pub enum Step {
     Put(Entry),
     /// Takes one out.
     Remove(Key),
+}
+
+/// Puts what the configuration gives over what is kept. It is not kept itself: what the configuration no longer names
+/// is gone, or again as it was kept.
+fn furnish(directory: &mut Directory, settings: &Settings) -> Result<()> {
+    for user in &settings.users {
+        directory.put(Entry::User(configured(user)?));
+    }
+    for given in &settings.communities {
+        let Community { id, owner, .. } = given.community;
+        directory.put(Entry::Community(Community { configured: true, ..given.community.clone() }));
+        let owner = std::iter::once((owner, Member::default()));
+        // The owner first: what is said of it as a member counts.
+        for (user, member) in owner.chain(given.members.clone()) {
+            directory.put(Entry::Member(id, user, Member { configured: true, ..member }));
+        }
+    }
+    for group in &settings.groups {
+        directory.put(Entry::Group(Group { configured: true, ..group.clone() }));
+    }
+    let (app, most) = (&settings.app, limits::ALIASES);
+    match directory.aliases().count() {
+        0..=limits::ALIASES => Ok(()),
+        found => Err(Error::invalid(format!("app {app}: {found} channels with an alias, at most {most} can be"))),
+    }
 }
 
 fn configured(user: &ConfiguredUser) -> Result<User> {

@@ -1,9 +1,10 @@
 //! What an operator says about one realm.
 
+use crate::directory::{Community, Group, Member};
 use edge::Secret;
 use model::AppId;
 use service::Access;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Where ids begin to count unless the configuration says otherwise: 2025-01-01T00:00:00Z (`protocols/osmium.md` §9).
 pub const DEFAULT_EPOCH_MS: u64 = 1_735_689_600_000;
@@ -17,6 +18,10 @@ pub struct Settings {
     pub epoch_ms: Option<u64>,
     /// Users that the configuration gives. They come before those of the native API under the same id.
     pub users: Vec<ConfiguredUser>,
+    /// Communities that the configuration gives, under the same rule.
+    pub communities: Vec<ConfiguredCommunity>,
+    /// Groups that the configuration gives, under the same rule.
+    pub groups: Vec<Group>,
     /// Keys of the app; those with the right to administrate may change the directory.
     pub keys: Vec<Key>,
 }
@@ -36,6 +41,15 @@ pub struct ConfiguredUser {
     pub password: Option<Secret>,
     /// Whether it is a program.
     pub bot: bool,
+}
+
+/// A community that the configuration gives.
+#[derive(Clone, Debug)]
+pub struct ConfiguredCommunity {
+    /// With its channels and roles.
+    pub community: Community,
+    /// Who is in it, besides the owner.
+    pub members: BTreeMap<u64, Member>,
 }
 
 /// A key of the app's native API.

@@ -83,6 +83,8 @@ pub fn osmium_realms(apps: &[App]) -> Vec<osmium::Settings> {
         app: app.name.clone(),
         epoch_ms: table.epoch.map(|epoch| u64::try_from(epoch.as_millisecond()).unwrap_or(0)),
         users: table.users.iter().map(osmium_user).collect(),
+        communities: table.communities.clone(),
+        groups: table.groups.clone(),
         keys: app
             .keys
             .iter()

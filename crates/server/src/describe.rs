@@ -151,7 +151,13 @@ fn agora(app: &App) -> Option<String> {
 fn osmium(app: &App) -> Option<String> {
     let table = app.osmium.as_ref()?;
     let epoch = table.epoch.map_or("2025-01-01T00:00:00Z unless kept otherwise".to_owned(), |epoch| epoch.to_string());
-    Some(format!("Osmium realm with {} given here, ids from {epoch}", counted(table.users.len(), "user")))
+    let users = counted(table.users.len(), "user");
+    let (communities, groups) = (table.communities.len(), table.groups.len());
+    let places = match (communities, groups) {
+        (0, 0) => String::new(),
+        _ => format!(", communities: {communities}, groups: {groups}"),
+    };
+    Some(format!("Osmium realm, given here {users}{places}; ids from {epoch}"))
 }
 
 fn scopes(scopes: &[Scope]) -> String {

@@ -45,6 +45,11 @@ impl Permissions {
         self.0 & other.0 == other.0
     }
 
+    /// The permission with this name.
+    pub fn named(name: &str) -> Option<Permissions> {
+        Permissions::NAMES.iter().find(|(_, known)| *known == name).map(|(permission, _)| *permission)
+    }
+
     fn with(self, over: super::Override) -> Permissions {
         Permissions(self.0 & !over.deny.0 | over.allow.0)
     }
@@ -75,10 +80,9 @@ impl<'de> Deserialize<'de> for Permissions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Permissions, D::Error> {
         let mut permissions = Permissions::NONE;
         for name in Vec::<String>::deserialize(deserializer)? {
-            let found = Permissions::NAMES.iter().find(|(_, known)| *known == name);
-            let (permission, _) =
-                found.ok_or_else(|| D::Error::custom(format_args!("{name:?} is not a permission")))?;
-            permissions = permissions | *permission;
+            let found = Permissions::named(&name);
+            let permission = found.ok_or_else(|| D::Error::custom(format_args!("{name:?} is not a permission")))?;
+            permissions = permissions | permission;
         }
         Ok(permissions)
     }

@@ -11,7 +11,7 @@ pub mod tokens;
 pub use access::Permissions;
 pub use chat::Chat;
 
-use crate::wire;
+use crate::{limits, wire};
 use model::ChannelName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -72,6 +72,9 @@ pub struct Community {
     pub channels: BTreeMap<u64, Channel>,
     /// Its roles.
     pub roles: BTreeMap<u64, Role>,
+    /// Given by the configuration, which alone changes it.
+    #[serde(skip)]
+    pub configured: bool,
 }
 
 /// A channel of a community.
@@ -117,6 +120,9 @@ pub struct Member {
     pub roles: BTreeSet<u64>,
     /// Shown instead of the name.
     pub nickname: Option<String>,
+    /// Given by the configuration, which alone changes it.
+    #[serde(skip)]
+    pub configured: bool,
 }
 
 /// Some users with a chat of their own.
@@ -128,6 +134,9 @@ pub struct Group {
     pub name: String,
     /// Who is in it.
     pub members: BTreeSet<u64>,
+    /// Given by the configuration, which alone changes it.
+    #[serde(skip)]
+    pub configured: bool,
 }
 
 /// One thing of a directory, as it is kept and replaced.
@@ -320,6 +329,14 @@ impl Directory {
                 self.groups.remove(&id);
             }
         }
+    }
+}
+
+/// Whether a text can be the name of something in a directory.
+pub fn check_name(name: &str) -> Result<(), String> {
+    match name.trim().is_empty() || name.len() > limits::NAME_BYTES || name.contains('\0') {
+        true => Err(format!("1 to {} bytes", limits::NAME_BYTES)),
+        false => Ok(()),
     }
 }
 

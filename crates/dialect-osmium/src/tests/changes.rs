@@ -170,6 +170,11 @@ async fn reactions_that_cannot_be_are_refused() {
     assert_eq!(bob.call(add(id, Some(ReactionEmoji { emoji: None }))).await, Err(400));
     assert_eq!(bob.call(add(id, unicode(""))).await, Err(400));
     assert_eq!(bob.call(add(id, unicode(&"👍".repeat(100)))).await, Err(400));
+    let custom = |emoji| Some(ReactionEmoji { emoji: Some(Emoji::CustomEmoji(emoji)) });
+    assert_eq!(bob.call(add(id, custom(0))).await, Err(400), "no emoji has this id");
+    for good in [custom(u64::MAX), unicode("👩‍👩‍👧‍👦"), unicode("🇩🇪"), unicode("any word")] {
+        assert_eq!(bob.call(add(id, good)).await, Ok(None), "the vendor's clients choose");
+    }
     assert_eq!(bob.call(add(7, unicode("👍"))).await, Err(404));
     house.put("communities/5/channels/50", r#"{"name":"square","overrides":{"0":{"deny":["ADD_REACTIONS"]}}}"#).await;
     assert_eq!(bob.call(add(id, unicode("👍"))).await, Err(403));

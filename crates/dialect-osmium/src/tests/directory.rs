@@ -29,6 +29,10 @@ async fn what_may_not_be_known_is_404_and_what_may_not_be_seen_403() {
     assert_eq!(sees(&mut eve, user(ANN)).await, 200, "everybody may write to everybody");
     assert_eq!(sees(&mut eve, user(77)).await, 404);
     assert_eq!(sees(&mut eve, ChatRef { r#ref: None }).await, 400);
+    let unset = [user(0), group(0), channel(0), ChatRef { r#ref: Some(Ref::Channel(Default::default())) }];
+    for empty in unset {
+        assert_eq!(sees(&mut bob, empty).await, 404, "{empty:?}");
+    }
     let elsewhere = Ref::Channel(crate::wire::ChannelRef { community_id: 6, channel_id: SQUARE });
     assert_eq!(sees(&mut bob, ChatRef { r#ref: Some(elsewhere) }).await, 404);
 }

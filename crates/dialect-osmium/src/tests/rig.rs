@@ -240,6 +240,8 @@ pub fn settings() -> Settings {
         app: app(),
         epoch_ms: None,
         users: vec![user(ANN, "ann"), user(BOB, "bob"), user(EVE, "eve")],
+        communities: Vec::new(),
+        groups: Vec::new(),
         keys: vec![key("admin", Access::admin()), key("reader", Access::new([]))],
     }
 }

@@ -1,9 +1,10 @@
 //! A tenant: its name, its keys, what it keeps, and the dialects that serve it.
 
 use super::{
+    osmium::{self, Osmium},
     reader::{At, Section},
     units,
-    vendors::{self, Agora, Osmium, Pubnub, Scaledrone},
+    vendors::{self, Agora, Pubnub, Scaledrone},
 };
 use dialect_native::Right;
 use edge::Secret;
@@ -69,7 +70,7 @@ pub(super) fn read(section: Section<'_>) -> Option<App> {
         pubnub: section.section("pubnub").and_then(vendors::pubnub),
         scaledrone: section.section("scaledrone").and_then(vendors::scaledrone),
         agora: section.section("agora").and_then(vendors::agora),
-        osmium: section.section("osmium").and_then(vendors::osmium),
+        osmium: section.section("osmium").and_then(osmium::read),
     };
     section.finish();
     name.map(|_| app)

@@ -4,14 +4,16 @@
 //! ([`reader`]); what only shows when the parts are seen together is in [`rules`].
 
 mod app;
+mod osmium;
 mod reader;
 pub mod rules;
 pub mod units;
 mod vendors;
 
 pub use app::{App, Key};
+pub use osmium::{Osmium, OsmiumUser};
 pub use reader::{Environment, Mistake};
-pub use vendors::{Agora, Osmium, OsmiumUser, Scaledrone};
+pub use vendors::{Agora, Scaledrone};
 
 use reader::{Reader, Section};
 use std::{

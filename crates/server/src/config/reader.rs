@@ -144,6 +144,20 @@ impl<'r> Section<'r> {
     /// A whole number inside a range.
     pub fn number(&self, key: &str, range: RangeInclusive<u64>) -> Option<At<u64>> {
         let (value, line) = self.value(key)?;
+        self.whole(key, value, line, range)
+    }
+
+    /// A list of whole numbers inside a range; those that are none are mistakes and left out.
+    pub fn numbers(&self, key: &str, range: RangeInclusive<u64>) -> Option<Vec<At<u64>>> {
+        let (value, line) = self.value(key)?;
+        let DeValue::Array(items) = value else { return self.wrong(key, "a list of whole numbers", value, line) };
+        let number = |item: &Spanned<DeValue<'_>>| {
+            self.whole(key, item.get_ref(), self.reader.line(item.span().start), range.clone())
+        };
+        Some(items.iter().filter_map(number).collect())
+    }
+
+    fn whole(&self, key: &str, value: &DeValue<'_>, line: usize, range: RangeInclusive<u64>) -> Option<At<u64>> {
         let DeValue::Integer(digits) = value else { return self.wrong(key, "a whole number", value, line) };
         let number = i128::from_str_radix(digits.as_str(), digits.radix()).ok();
         match number.and_then(|number| u64::try_from(number).ok()).filter(|number| range.contains(number)) {
@@ -286,6 +300,24 @@ impl<'r> Section<'r> {
         sections
     }
 
+    /// The tables inside a table, `[key.…]`, by names that are not settings but chosen in the file.
+    pub fn named_sections(&self, key: &str) -> Vec<(At<String>, Section<'r>)> {
+        let Some((value, line)) = self.value(key) else { return Vec::new() };
+        let DeValue::Table(table) = value else { return self.wrong(key, "a table", value, line).unwrap_or_default() };
+        let mut sections = Vec::new();
+        for (name, value) in table.iter() {
+            let line = self.reader.line(name.span().start);
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let name = At { value: name.get_ref().to_string(), line };
+                    sections.push((name, self.inner(key, table, line)));
+                }
+                other => drop(self.wrong::<()>(key, "a table", other, line)),
+            }
+        }
+        sections
+    }
+
     /// Notes a mistake about this section.
     pub fn mistake(&self, line: usize, text: impl Into<String>) {
         self.reader.mistake(line, text);
@@ -305,7 +337,11 @@ impl<'r> Section<'r> {
     }
 
     fn value(&self, key: &str) -> Option<(&'r DeValue<'r>, usize)> {
-        self.known.borrow_mut().push(key.to_owned());
+        let mut known = self.known.borrow_mut();
+        if !known.iter().any(|known| known == key) {
+            known.push(key.to_owned());
+        }
+        drop(known);
         self.reader.asked.borrow_mut().insert(self.name(key));
         let value = self.table.get(key)?;
         Some((value.get_ref(), self.reader.line(value.span().start)))

@@ -111,7 +111,6 @@ fn unique_keys(app: &App, reader: &Reader<'_>) {
 
 fn unique_users(app: &App, reader: &Reader<'_>) {
     let users = app.osmium.iter().flat_map(|osmium| &osmium.users);
-    unique(reader, users.clone().map(|user| (user.id.value.to_string(), user.id.line)), "app.osmium.user.id");
     unique(reader, users.clone().map(|user| (user.name.to_lowercase(), user.id.line)), "app.osmium.user.name");
     let emails = users.clone().filter_map(|user| user.email.as_ref());
     unique(reader, emails.map(|email| (email.value.to_lowercase(), email.line)), "app.osmium.user.email");

@@ -1,6 +1,7 @@
 //! Configurations as people write them: what is read, and every mistake with its line.
 
 use super::*;
+use dialect_osmium::{Override, Permissions, Role};
 
 fn read_text(text: &str) -> Result<Checked, Vec<Mistake>> {
     let environment = |name: &str| (name == "KEY").then(|| "from-the-environment".to_owned());
@@ -187,6 +188,97 @@ fn an_agora_project_is_read_as_it_is_spelled() {
     assert_eq!(mistakes(&small), ["5: app.agora: its pages need limits.page_messages of at least 110"]);
 }
 
+/// A realm of two users and a community; `rest` begins in line 23.
+fn realm(rest: &str) -> String {
+    let user = |id, name: &str| format!("[[app.osmium.user]]\nid = {id}\nname = \"{name}\"\ntoken = \"t-{name}\"\n");
+    let community = "[[app.osmium.community]]\nid = 5\nname = \"Town\"\nowner = 1\n\
+                     [[app.osmium.community.role]]\nid = 500\nname = \"Elders\"\npermissions = [\"PIN_MESSAGES\"]\n\
+                     [[app.osmium.community.channel]]\nid = 50\nname = \"square\"\n";
+    format!("[[app]]\nname = \"a\"\n[app.osmium]\n{}{}{community}{rest}", user(1, "ann"), user(2, "bob"))
+}
+
+#[test]
+fn a_directory_is_read_as_it_is_written() {
+    let text = realm(
+        r#"alias = "plaza"
+overrides = { 0 = { deny = ["VIEW_CHANNEL"] }, 500 = { allow = ["VIEW_CHANNEL", "SEND_MESSAGES"] } }
+[[app.osmium.community.channel]]
+id = 51
+name = "heading"
+category = true
+[[app.osmium.community.member]]
+id = 2
+roles = [500]
+nickname = "Bobby"
+[[app.osmium.group]]
+id = 9
+name = "Pair"
+members = [1, 2]
+"#,
+    );
+    let checked = read_text(&text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    let realm = checked.config.apps[0].osmium.clone().expect("a realm");
+    let [given] = &realm.communities[..] else { panic!("not one community: {realm:?}") };
+    let town = &given.community;
+    assert_eq!((town.id, &*town.name, town.owner, town.everyone), (5, "Town", 1, Permissions::MEMBER));
+    assert_eq!(town.roles[&500], Role { name: "Elders".into(), permissions: Permissions::PIN_MESSAGES });
+    let (square, heading) = (&town.channels[&50], &town.channels[&51]);
+    assert_eq!((square.alias.as_deref(), square.category, heading.category), (Some("plaza"), false, true));
+    let view = Permissions::VIEW_CHANNEL;
+    assert_eq!(square.overrides[&0], Override { deny: view, allow: Permissions::NONE });
+    let allow = view | Permissions::SEND_MESSAGES;
+    assert_eq!(square.overrides[&500], Override { deny: Permissions::NONE, allow });
+    let bob = &given.members[&2];
+    assert_eq!((bob.nickname.as_deref(), bob.roles.contains(&500)), (Some("Bobby"), true));
+    assert_eq!((realm.groups[0].id, realm.groups[0].members.len()), (9, 2));
+}
+
+#[test]
+fn every_mistake_of_a_directory_is_told_with_its_line() {
+    let found = mistakes(&realm(
+        r#"alias = ""
+overrides = { 7 = { deny = ["FLY"] }, x = {} }
+[[app.osmium.community.channel]]
+id = 50
+name = ""
+[[app.osmium.community.member]]
+id = 3
+roles = [500, 501]
+[[app.osmium.community]]
+id = 5
+name = "Again"
+owner = 77
+everyone = ["view_channel"]
+[[app.osmium.community.role]]
+id = 0
+name = "Nobody"
+[[app.osmium.group]]
+name = "Pair"
+members = [1, 4]
+colour = 1
+"#,
+    ));
+    let expected = [
+        "23: app.osmium.community.channel.alias: the name is empty",
+        r#"24: app.osmium.community.channel.overrides.deny: "FLY" is not a permission"#,
+        "24: app.osmium.community.channel.overrides: there is no role 7 in the community, and 0 is everyone",
+        "24: app.osmium.community.channel.overrides: there is no role x in the community, and 0 is everyone",
+        "26: app.osmium.community.channel.id 50 is given twice, first in line 21",
+        "27: app.osmium.community.channel.name: 1 to 256 bytes",
+        "29: app.osmium.community.member.id: the file gives no user 3",
+        "30: app.osmium.community.member.roles: the file gives no role 501",
+        "32: app.osmium.community.id 5 is given twice, first in line 13",
+        "34: app.osmium.community.owner: the file gives no user 77",
+        r#"35: app.osmium.community.everyone: "view_channel" is not a permission"#,
+        "36: app.osmium.community.role.permissions is missing",
+        "37: app.osmium.community.role.id: a number from 1 to 9223372036854775807 is needed",
+        "39: app.osmium.group.id is missing",
+        "41: app.osmium.group.members: the file gives no user 4",
+        "42: app.osmium.group.colour is not a setting; known here: id, name, members",
+    ];
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn retention_reaches_the_service() {
     let text = "[[app]]\nname = \"a\"\nretention = { age = \"30d\", messages = 1000 }\n[[app]]\nname = \"b\"\n";
@@ -229,7 +321,17 @@ fn setting_of(line: &str) -> Option<&str> {
 
 /// Whether a line shows a default, not one choice of several.
 fn is_default(line: &str) -> bool {
-    const CHOICES: [&str; 6] = ["channels", "newest", "not_older_than", "email", "password", "secondary_certificate"];
+    const CHOICES: [&str; 9] = [
+        "channels",
+        "newest",
+        "not_older_than",
+        "email",
+        "password",
+        "secondary_certificate",
+        "alias",
+        "overrides",
+        "nickname",
+    ];
     let Some(key) = line.strip_prefix("# ").and(setting_of(line)) else { return false };
     !CHOICES.contains(&key) && !key.ends_with("_file") && !key.ends_with("_env")
 }

@@ -1,4 +1,4 @@
-//! The tables of the vendors' dialects: `[app.pubnub]`, `[app.scaledrone]`, `[app.agora]`, `[app.osmium]`.
+//! The tables of the vendors' dialects: `[app.pubnub]`, `[app.scaledrone]`, `[app.agora]`; Osmium's is in [`super::osmium`].
 
 use super::{
     app::channels,
@@ -83,34 +83,6 @@ pub struct Agora {
     pub rates: dialect_agora::Rates,
     /// Where; empty for everywhere.
     pub channels: Vec<Scope>,
-}
-
-/// An Osmium realm with its directory.
-#[derive(Clone, Debug)]
-pub struct Osmium {
-    /// The line in which it begins.
-    pub line: usize,
-    /// Where its ids begin to count.
-    pub epoch: Option<jiff::Timestamp>,
-    /// Its users.
-    pub users: Vec<OsmiumUser>,
-}
-
-/// A user of an Osmium directory.
-#[derive(Clone, Debug)]
-pub struct OsmiumUser {
-    /// Its id.
-    pub id: At<u64>,
-    /// Its name.
-    pub name: String,
-    /// What it shows to come in.
-    pub token: At<Secret>,
-    /// Signs in with it, together with the password.
-    pub email: Option<At<String>>,
-    /// Signs in with it.
-    pub password: Option<At<Secret>>,
-    /// Whether it is a program.
-    pub bot: bool,
 }
 
 pub(super) fn pubnub(section: Section<'_>) -> Option<Pubnub> {
@@ -277,31 +249,4 @@ fn agora_rates(section: &Section<'_>) -> dialect_agora::Rates {
 fn hex32(text: &str) -> Result<String, String> {
     let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if fits { Ok(text.to_owned()) } else { Err("32 hexadecimal digits are needed".into()) }
-}
-
-pub(super) fn osmium(section: Section<'_>) -> Option<Osmium> {
-    let epoch = section.parsed("epoch", |text| {
-        text.parse::<jiff::Timestamp>().map_err(|_| format!("{text:?} is not a time like \"2025-01-01T00:00:00Z\""))
-    });
-    let users = section.sections("user").into_iter().filter_map(osmium_user).collect();
-    let line = section.line;
-    section.finish();
-    Some(Osmium { line, epoch: epoch.map(|at| at.value), users })
-}
-
-fn osmium_user(section: Section<'_>) -> Option<OsmiumUser> {
-    let id = section.number("id", 1..=i64::MAX as u64);
-    if id.is_none() {
-        section.mistake(section.line, "app.osmium.user.id: a number from 1 is needed");
-    }
-    let name = section.required("name");
-    let token = section.required_secret("token");
-    let email = section.text("email");
-    let password = section.secret("password");
-    if email.is_some() != password.is_some() {
-        section.mistake(section.line, "app.osmium.user: email and password go together");
-    }
-    let bot = section.flag("bot", false);
-    section.finish();
-    Some(OsmiumUser { id: id?, name: name?.value, token: token?, email, password, bot })
 }

@@ -3,10 +3,13 @@
 mod bad_input;
 mod changing;
 mod commands;
+#[path = "../../examples/osmium/connection.rs"]
+mod connection;
 mod full_disk;
 mod guide;
 mod kill;
 mod one_history;
+mod osmium;
 mod program;
 mod pubnub;
 mod readme;

@@ -1,10 +1,9 @@
 //! Search in the whole program: the native API and Osmium's socket over one index, through changes, a kill, and erasure.
 
-#[path = "../../examples/osmium/connection.rs"]
-mod connection;
-
-use crate::program::{PATIENCE, Program};
-use connection::Connection;
+use crate::{
+    connection::Connection,
+    program::{PATIENCE, Program},
+};
 use dialect_osmium::wire::{
     ChatRef, Search, SelfRef, SendMessage, UserRef, chat_ref::Ref, client_message::Request, rpc_result,
     server_message::Body, update,

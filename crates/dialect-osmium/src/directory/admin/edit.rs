@@ -2,7 +2,9 @@
 
 use super::shapes::{self, PutChannel, PutCommunity, PutGroup, PutMember, PutRole, PutUser};
 use crate::{
-    directory::{Channel, Community, Directory, Entry, Group, Key, Member, Permissions, Role, User, password::Hashed},
+    directory::{
+        self, Channel, Community, Directory, Entry, Group, Key, Member, Permissions, Role, User, password::Hashed,
+    },
     error::{Answer, Refusal},
     limits,
     realm::{Realm, Step},
@@ -89,11 +91,11 @@ impl Realm {
         self.change(|directory| {
             let owner = put.owner.0;
             directory.user(owner).ok_or(Refusal::invalid("owner: there is no such user"))?;
-            let before = directory.community(id);
+            let before = changeable_community(directory, id)?;
             let (channels, roles) = before
                 .map_or_else(|| (BTreeMap::new(), BTreeMap::new()), |old| (old.channels.clone(), old.roles.clone()));
             let everyone = put.everyone.or(before.map(|old| old.everyone)).unwrap_or(Permissions::MEMBER);
-            let community = Community { id, name: put.name, owner, everyone, channels, roles };
+            let community = Community { id, name: put.name, owner, everyone, channels, roles, configured: false };
             let mut steps = vec![Step::Put(Entry::Community(community))];
             if directory.member(id, owner).is_none() {
                 steps.push(Step::Put(Entry::Member(id, owner, Member::default())));
@@ -107,7 +109,7 @@ impl Realm {
     /// Its members first: what is left if that breaks off can be deleted again.
     pub(super) async fn delete_community(&self, id: u64) -> Answer<Value> {
         self.change(|directory| {
-            directory.community(id).ok_or(Refusal::not_found("community"))?;
+            changeable_community(directory, id)?.ok_or(Refusal::not_found("community"))?;
             let members = directory.members(id).map(|(user, _)| Step::Remove(Key::Member(id, user)));
             Ok(members.chain([Step::Remove(Key::Community(id))]).collect())
         })
@@ -161,7 +163,7 @@ impl Realm {
     /// Members that hold it hold it no longer.
     pub(super) async fn delete_role(&self, id: u64, role: u64) -> Answer<Value> {
         self.change(|directory| {
-            let mut community = directory.community(id).ok_or(Refusal::not_found("community"))?.clone();
+            let mut community = changeable_community(directory, id)?.ok_or(Refusal::not_found("community"))?.clone();
             community.roles.remove(&role).ok_or(Refusal::not_found("role"))?;
             for channel in community.channels.values_mut() {
                 channel.overrides.remove(&role);
@@ -183,11 +185,13 @@ impl Realm {
         self.change(|directory| {
             let found = directory.community(community).ok_or(Refusal::not_found("community"))?;
             directory.user(user).ok_or(Refusal::not_found("user"))?;
+            check_changeable("member", directory.member(community, user).is_some_and(|member| member.configured))?;
             let roles: BTreeSet<u64> = put.roles.iter().map(|role| role.0).collect();
             if roles.iter().any(|role| !found.roles.contains_key(role)) {
                 return Err(Refusal::invalid("roles: one is not there"));
             }
-            Ok(vec![Step::Put(Entry::Member(community, user, Member { roles, nickname: put.nickname }))])
+            let member = Member { roles, nickname: put.nickname, configured: false };
+            Ok(vec![Step::Put(Entry::Member(community, user, member))])
         })
         .await?;
         self.show_community(community)
@@ -197,8 +201,9 @@ impl Realm {
         check_name("name", &put.name)?;
         self.change(|directory| {
             let members: BTreeSet<u64> = put.members.iter().map(|user| user.0).collect();
+            changeable_group(directory, id)?;
             check_group(directory, &members)?;
-            Ok(vec![Step::Put(Entry::Group(Group { id, name: put.name, members }))])
+            Ok(vec![Step::Put(Entry::Group(Group { id, name: put.name, members, configured: false }))])
         })
         .await?;
         self.show_group(id)
@@ -206,7 +211,7 @@ impl Realm {
 
     pub(super) async fn set_group_member(&self, id: u64, user: u64, is_member: bool) -> Answer<Value> {
         self.change(|directory| {
-            let mut group = directory.group(id).ok_or(Refusal::not_found("group"))?.clone();
+            let mut group = changeable_group(directory, id)?.ok_or(Refusal::not_found("group"))?.clone();
             if is_member {
                 group.members.insert(user)
             } else {
@@ -227,9 +232,11 @@ impl Realm {
                     if directory.community(community).is_some_and(|found| found.owner == user) {
                         return Err(conflict("the user owns the community; give it another owner first"));
                     }
-                    directory.member(community, user).is_some()
+                    let member = directory.member(community, user);
+                    check_changeable("member", member.is_some_and(|member| member.configured))?;
+                    member.is_some()
                 }
-                Key::Group(id) => directory.group(id).is_some(),
+                Key::Group(id) => changeable_group(directory, id)?.is_some(),
                 Key::User(_) | Key::Community(_) => false,
             };
             if found { Ok(vec![Step::Remove(key)]) } else { Err(Refusal::not_found("entry")) }
@@ -244,7 +251,7 @@ impl Realm {
         edit: impl FnOnce(&Directory, &mut Community) -> Answer<()>,
     ) -> Answer<Value> {
         self.change(|directory| {
-            let mut community = directory.community(id).ok_or(Refusal::not_found("community"))?.clone();
+            let mut community = changeable_community(directory, id)?.ok_or(Refusal::not_found("community"))?.clone();
             edit(directory, &mut community)?;
             Ok(vec![Step::Put(Entry::Community(community))])
         })
@@ -265,9 +272,26 @@ impl Realm {
 
 /// A user as it is, unless the configuration gives it, which then alone changes it.
 fn changeable(directory: &Directory, id: u64) -> Answer<Option<&User>> {
-    match directory.user(id) {
-        Some(user) if user.configured => Err(conflict("the user is given by the configuration")),
-        found => Ok(found),
+    let found = directory.user(id);
+    check_changeable("user", found.is_some_and(|user| user.configured)).map(|()| found)
+}
+
+/// A community as it is, under the same rule. Members whom the configuration does not name come and go all the same.
+fn changeable_community(directory: &Directory, id: u64) -> Answer<Option<&Community>> {
+    let found = directory.community(id);
+    check_changeable("community", found.is_some_and(|community| community.configured)).map(|()| found)
+}
+
+/// A group as it is, under the same rule.
+fn changeable_group(directory: &Directory, id: u64) -> Answer<Option<&Group>> {
+    let found = directory.group(id);
+    check_changeable("group", found.is_some_and(|group| group.configured)).map(|()| found)
+}
+
+fn check_changeable(what: &str, configured: bool) -> Answer<()> {
+    match configured {
+        true => Err(conflict(&format!("the {what} is given by the configuration"))),
+        false => Ok(()),
     }
 }
 
@@ -282,10 +306,7 @@ fn check_group(directory: &Directory, members: &BTreeSet<u64>) -> Answer<()> {
 }
 
 fn check_name(field: &str, name: &str) -> Answer<()> {
-    if name.trim().is_empty() || name.len() > limits::NAME_BYTES || name.contains('\0') {
-        return Err(Refusal::invalid(format!("{field}: 1 to {} bytes", limits::NAME_BYTES)));
-    }
-    Ok(())
+    directory::check_name(name).map_err(|error| Refusal::invalid(format!("{field}: {error}")))
 }
 
 /// Lower case, and of characters after which a mention in a text ends.

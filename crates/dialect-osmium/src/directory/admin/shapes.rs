@@ -122,7 +122,12 @@ pub fn community(community: &Community, directory: &Directory) -> Value {
         .map(|(id, role)| json!({"id": id.to_string(), "name": role.name, "permissions": role.permissions}));
     let members = directory.members(community.id).take(limits::LISTED).map(|(id, member)| {
         let roles: Vec<String> = member.roles.iter().map(u64::to_string).collect();
-        json!({"id": id.to_string(), "roles": roles, "nickname": member.nickname})
+        json!({
+            "id": id.to_string(),
+            "roles": roles,
+            "nickname": member.nickname,
+            "configured": member.configured,
+        })
     });
     json!({
         "id": community.id.to_string(),
@@ -132,11 +137,17 @@ pub fn community(community: &Community, directory: &Directory) -> Value {
         "channels": channels.collect::<Vec<_>>(),
         "roles": roles.collect::<Vec<_>>(),
         "members": members.collect::<Vec<_>>(),
+        "configured": community.configured,
     })
 }
 
 /// A group.
 pub fn group(group: &Group) -> Value {
     let members: Vec<String> = group.members.iter().map(u64::to_string).collect();
-    json!({"id": group.id.to_string(), "name": group.name, "members": members})
+    json!({
+        "id": group.id.to_string(),
+        "name": group.name,
+        "members": members,
+        "configured": group.configured,
+    })
 }
