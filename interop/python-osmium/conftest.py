@@ -2,9 +2,8 @@
 
 import contextlib
 import json
-import os
-import re
-import subprocess
+import pathlib
+import sys
 import urllib.request
 
 import pytest
@@ -14,6 +13,9 @@ from osmium_protos.osmium.client.core import Initialize, ServerMessage
 from osmium_protos.osmium.client.refs import ChatRef, UserRef
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from program import serving
 
 ANN, BOB, EVE, TICK, TOCK = 1001, 1002, 1003, 1004, 1005
 
@@ -33,19 +35,8 @@ may = ["admin", "read", "write"]
 
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("scrollback")
-    config = folder / "scrollback.toml"
-    config.write_text(CONFIG)
-    program = subprocess.Popen(
-        [os.environ["SCROLLBACK_BIN"], "serve", "--config", config, "--listen", "127.0.0.1:0", "--data", folder / "data"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    address = re.search(r"http://(127\.0\.0\.1:\d+)", program.stdout.readline())
-    assert address, "the first line of the program ends with its address"
-    yield address.group(1)
-    program.terminate()
-    assert program.wait(timeout=15) == 0
+    with serving(tmp_path_factory.mktemp("scrollback"), CONFIG) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,15 @@
 """Starts the program on an empty folder and a free port, for the whole suite."""
 
-import contextlib
 import itertools
-import os
-import re
-import subprocess
+import pathlib
+import sys
 
 import pytest
 from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub import PubNub
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+import program
 
 OPEN = {"publish_key": "pub-c-py", "subscribe_key": "sub-c-py"}
 GUARDED = {"publish_key": "pub-c-guarded", "subscribe_key": "sub-c-guarded"}
@@ -33,21 +34,9 @@ delete_from_history = true
 """
 
 
-@contextlib.contextmanager
 def serving(folder, limits=""):
     """Runs the program on a folder; tells its address. `limits` are lines of the section [limits]."""
-    config = folder / "scrollback.toml"
-    config.write_text(f"[limits]\n{limits}\n{CONFIG}")
-    program = subprocess.Popen(
-        [os.environ["SCROLLBACK_BIN"], "serve", "--config", config, "--listen", "127.0.0.1:0", "--data", folder / "data"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    address = re.search(r"http://(127\.0\.0\.1:\d+)", program.stdout.readline())
-    assert address, "the first line of the program ends with its address"
-    yield address.group(1)
-    program.terminate()
-    assert program.wait(timeout=15) == 0
+    return program.serving(folder, f"[limits]\n{limits}\n{CONFIG}")
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,8 @@ fn suites(interop: &Path) -> Result<Vec<PathBuf>> {
     let mut suites = Vec::new();
     for entry in fs::read_dir(interop).with_context(|| format!("reading {}", interop.display()))? {
         let path = entry?.path();
-        if path.is_dir() {
+        // Python leaves this beside what the suites share.
+        if path.is_dir() && !path.ends_with("__pycache__") {
             suites.push(path);
         }
     }
