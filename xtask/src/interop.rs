@@ -96,6 +96,8 @@ fn prepare_python(folder: &Path, target: &Path) -> Result<Command> {
     quietly(install)?;
     let mut runner = Command::new(&python);
     runner.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+    // A server's folder is near a gigabyte: only that of a failed test is worth keeping.
+    runner.args(["-o", "tmp_path_retention_policy=failed"]);
     Ok(runner)
 }
 
