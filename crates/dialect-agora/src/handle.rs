@@ -4,28 +4,19 @@
 
 use crate::{
     limits,
-    query::{Begin, Filter, Query, Who},
+    query::Query,
+    seal::{KEY_BYTES, Nonce, Seal, Ticket},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use chacha20poly1305::{
-    Key, KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
-};
 use edge::CancellationToken;
 use futures_util::{StreamExt, stream};
-use model::{AppId, Error, ErrorKind, Id, Order, RecordKey, RecordKind, Result};
+use model::{AppId, Error, ErrorKind, Id, RecordKey, RecordKind, Result};
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 use service::Channels;
 use std::time::Duration;
 
-const KEY_BYTES: usize = 32;
-const NONCE_BYTES: usize = 24;
 const KEY_RECORD: &str = "agora/handle-key";
 const USED: &[u8] = b"agora/handle/";
-/// The form of what is sealed; a handle of another one is not known.
-const VERSION: u8 = 1;
 /// Notes that are cleared away at the same time.
 const AT_ONCE: usize = 32;
 
@@ -33,37 +24,8 @@ const AT_ONCE: usize = 32;
 pub struct Handles {
     channels: Channels,
     app: AppId,
-    cipher: XChaCha20Poly1305,
-    /// What a handle is sealed for, beside its content.
-    app_id: String,
+    seal: Seal,
     life_ms: u64,
-}
-
-/// A handle that was opened.
-pub struct Ticket {
-    /// What it was made for.
-    pub query: Query,
-    /// Everything that was visible then: the page has nothing above it.
-    pub head: Id,
-    ends_ms: u64,
-    nonce: [u8; NONCE_BYTES],
-}
-
-/// What is sealed.
-#[derive(Serialize, Deserialize)]
-struct Sealed {
-    version: u8,
-    ends_ms: u64,
-    head: u64,
-    from: Option<String>,
-    to: Option<String>,
-    between: Option<(String, String)>,
-    start_ms: u64,
-    end_ms: u64,
-    offset: u64,
-    cursor: Option<u64>,
-    limit: u32,
-    ascending: bool,
 }
 
 impl Handles {
@@ -71,34 +33,17 @@ impl Handles {
     pub async fn open(channels: Channels, app: AppId, app_id: &str, life: Duration) -> Result<Handles> {
         let key = key_of(&channels, &app).await?;
         let life_ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-        let cipher = XChaCha20Poly1305::new(&Key::from(key));
-        Ok(Handles { channels, app, cipher, app_id: app_id.to_owned(), life_ms })
+        Ok(Handles { channels, app, seal: Seal::new(key, app_id), life_ms })
     }
 
     /// A handle for a query, made at a moment at which everything up to `head` was visible.
-    pub fn seal(&self, query: &Query, head: Id, now_ms: u64) -> String {
-        let nonce: [u8; NONCE_BYTES] = rand::rng().random();
-        let sealed = Sealed::of(query, head, now_ms.saturating_add(self.life_ms));
-        let plain = serde_json::to_vec(&sealed).expect("texts and numbers always have a JSON text");
-        let payload = Payload { msg: &plain, aad: self.app_id.as_bytes() };
-        let cipher_text = self.cipher.encrypt(&XNonce::from(nonce), payload).expect("a query is shorter than 256 GiB");
-        URL_SAFE_NO_PAD.encode([&nonce[..], &cipher_text].concat())
+    pub fn seal(&self, query: Query, head: Id, now_ms: u64) -> String {
+        self.seal.close(&Ticket::new(query, head, now_ms.saturating_add(self.life_ms)))
     }
 
     /// What a handle was made for; none if it was never made here, or its time is over.
     pub fn open_handle(&self, handle: &str, now_ms: u64) -> Option<Ticket> {
-        if handle.len() > limits::HANDLE_BYTES {
-            return None;
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(handle).ok()?;
-        let (nonce, cipher_text) = bytes.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload { msg: cipher_text, aad: self.app_id.as_bytes() };
-        let plain = self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
-        let sealed: Sealed = serde_json::from_slice(&plain).ok()?;
-        let ends_ms = sealed.ends_ms;
-        let head = Id::from_raw(sealed.head);
-        let query = sealed.query()?;
-        (now_ms <= ends_ms).then_some(Ticket { query, head, ends_ms, nonce: *nonce })
+        self.seal.open(handle).filter(|ticket| now_ms <= ticket.ends_ms)
     }
 
     /// Uses a handle up; false if it was used before. Where nothing can be written now, it is not noted: a full disk must
@@ -146,7 +91,7 @@ impl Handles {
     }
 
     /// Notes lie in the order in which they end.
-    fn note(&self, ends_ms: u64, nonce: &[u8]) -> RecordKey {
+    fn note(&self, ends_ms: u64, nonce: &Nonce) -> RecordKey {
         let name = [USED, &ends_ms.to_be_bytes(), nonce].concat();
         RecordKey { app: self.app.clone(), kind: RecordKind::Spent, name: name.into() }
     }
@@ -169,57 +114,11 @@ async fn key_of(channels: &Channels, app: &AppId) -> Result<[u8; KEY_BYTES]> {
     Ok(drawn)
 }
 
-impl Sealed {
-    fn of(query: &Query, head: Id, ends_ms: u64) -> Sealed {
-        let Filter { who, start_ms, end_ms } = query.filter.clone();
-        let (from, to, between) = match who {
-            Who::From(from) => (Some(from), None, None),
-            Who::To(to) => (None, Some(to), None),
-            Who::FromTo(from, to) => (Some(from), Some(to), None),
-            Who::Between(a, b) => (None, None, Some((a, b))),
-        };
-        let cursor = match query.begin {
-            Begin::Offset(_) => None,
-            Begin::Cursor(id) => Some(id.raw()),
-        };
-        Sealed {
-            version: VERSION,
-            ends_ms,
-            head: head.raw(),
-            from,
-            to,
-            between,
-            start_ms,
-            end_ms,
-            offset: query.offset(),
-            cursor,
-            limit: query.limit,
-            ascending: query.order == Order::Ascending,
-        }
-    }
-
-    fn query(self) -> Option<Query> {
-        if self.version != VERSION {
-            return None;
-        }
-        let who = match (self.from, self.to, self.between) {
-            (Some(from), None, None) => Who::From(from),
-            (None, Some(to), None) => Who::To(to),
-            (Some(from), Some(to), None) => Who::FromTo(from, to),
-            (None, None, Some((a, b))) => Who::Between(a, b),
-            _ => return None,
-        };
-        let begin = self.cursor.map_or(Begin::Offset(self.offset), |id| Begin::Cursor(Id::from_raw(id)));
-        let order = if self.ascending { Order::Ascending } else { Order::Descending };
-        let filter = Filter { who, start_ms: self.start_ms, end_ms: self.end_ms };
-        Some(Query { filter, begin, limit: self.limit, order })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::TICKS_PER_MS;
+    use crate::query::{Begin, Filter, Who};
+    use model::{Order, TICKS_PER_MS};
     use service::{Parts, Settings};
     use std::sync::Arc;
     use testkit::{ManualClock, MemoryStore};
@@ -242,7 +141,7 @@ mod tests {
         let app = AppId::new("a").expect("a name");
         let handles = Handles::open(channels, app, "project", Duration::from_millis(600)).await.expect("it opens");
         for made_ms in [1_000, 1_000, 1_500] {
-            let ticket = handles.open_handle(&handles.seal(&query(), Id::MIN, made_ms), made_ms).expect("it is good");
+            let ticket = handles.open_handle(&handles.seal(query(), Id::MIN, made_ms), made_ms).expect("it is good");
             assert_eq!((&ticket.query, ticket.head), (&query(), Id::MIN));
             assert!(handles.spend(&ticket).await.expect("it is spent"));
             assert!(!handles.spend(&ticket).await.expect("it was spent"));

@@ -13,13 +13,10 @@ use service::SelectionQuery;
 /// Makes a query (§3.1). What its page may have is fixed now; it is read when it is fetched.
 pub fn make_query(call: &Call<'_>, body: &[u8]) -> Result<Reply, Refusal> {
     let query = query::of_body(body, call.project.settings.default_order)?;
-    let handle = call.project.handles.seal(&query, call.channels.frontier(), call.now_ms);
-    Ok(call.success(MadeQuery {
-        offset: query.offset(),
-        limit: query.limit,
-        order: query::order_word(query.order),
-        location: format!("~/rtm/message/history/query/{handle}"),
-    }))
+    let (offset, limit, order) = (query.offset(), query.limit, query::order_word(query.order));
+    let handle = call.project.handles.seal(query, call.channels.frontier(), call.now_ms);
+    let location = format!("~/rtm/message/history/query/{handle}");
+    Ok(call.success(MadeQuery { offset, limit, order, location }))
 }
 
 /// Fetches the page of a query, which is ready at once and is fetched once (§3.2). What fails to be read is not used up.

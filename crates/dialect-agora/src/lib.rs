@@ -10,6 +10,8 @@ mod convert;
 mod dialect;
 mod error;
 mod events;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod history;
 pub mod limits;
@@ -17,6 +19,7 @@ mod project;
 mod query;
 mod rate;
 mod route;
+mod seal;
 mod second;
 mod send;
 mod settings;

@@ -21,8 +21,8 @@ pub const PAGE_OVERHANG: u32 = 10;
 /// Messages in one page, if the caller does not say how many.
 pub const DEFAULT_PAGE_MESSAGES: u32 = 20;
 
-/// Characters of a handle: a query with the two longest names, sealed.
-pub const HANDLE_BYTES: usize = 4 << 10;
+/// Characters of a handle: a query with the two longest names, each byte of which may take six characters in it, sealed.
+pub const HANDLE_BYTES: usize = 12 << 10;
 /// The shortest life of an unread handle that an operator may set (§3.2).
 pub const HANDLE_LIFE_LEAST: Duration = Duration::from_secs(600);
 /// The longest.

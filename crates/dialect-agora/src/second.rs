@@ -46,13 +46,15 @@ pub async fn history(call: &Call<'_>, user: &str, of: &Place) -> Result<Reply, R
     }))
 }
 
-struct Wanted {
+/// What is asked for.
+pub struct Wanted {
     span: Span,
     count: u32,
 }
 
 impl Wanted {
-    fn of(parameters: &str) -> Result<Wanted, Refusal> {
+    /// Reads it from a query string.
+    pub fn of(parameters: &str) -> Result<Wanted, Refusal> {
         let number = |name: &'static str| -> Result<u64, Refusal> {
             let Some(text) = query::value(parameters, name)? else { return Ok(0) };
             text.parse().map_err(|_| parameter(format!("{name} must be a whole number from 0")))

@@ -66,10 +66,11 @@ fn waits_for_ack(parameters: &str) -> Result<bool, Refusal> {
 }
 
 /// The body of a message.
-struct Message(Map<String, Value>);
+pub struct Message(Map<String, Value>);
 
 impl Message {
-    fn of(body: &[u8]) -> Result<Message, Refusal> {
+    /// Reads it.
+    pub fn of(body: &[u8]) -> Result<Message, Refusal> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Message(fields)),
             Ok(_) => Err(parameter("the body is not a JSON object")),
@@ -85,13 +86,15 @@ impl Message {
         }
     }
 
-    fn id(&self, name: &str) -> Result<String, Refusal> {
+    /// A user or a channel, as §4 spells them.
+    pub fn id(&self, name: &str) -> Result<String, Refusal> {
         let id = self.text(name)?;
         convert::check_id(name, id)?;
         Ok(id.to_owned())
     }
 
-    fn flag(&self, name: &str) -> Result<bool, Refusal> {
+    /// Whether something is asked for.
+    pub fn flag(&self, name: &str) -> Result<bool, Refusal> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
@@ -100,7 +103,7 @@ impl Message {
     }
 
     /// A message is kept only if its sender asks for it (§3).
-    fn draft(&self) -> Result<Draft, Refusal> {
+    pub fn draft(&self) -> Result<Draft, Refusal> {
         let payload = self.text("payload")?;
         if !(1..=limits::PAYLOAD_BYTES).contains(&payload.len()) {
             return Err(parameter(format!("payload: 1 to {} bytes of UTF-8", limits::PAYLOAD_BYTES)));

@@ -145,7 +145,7 @@ fn verify_007(rest: &str, expected: Expected<'_>) -> Result<String, Refusal> {
 }
 
 /// HMAC-SHA256 over the parts, one after another; to be compared in constant time by `verify_slice`.
-fn mac_of(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+pub(crate) fn mac_of(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {
         mac.update(part);

@@ -26,6 +26,14 @@ async fn a_query_is_echoed_and_its_location_can_be_followed_in_every_way() {
 }
 
 #[tokio::test]
+async fn a_query_with_the_longest_names_can_be_fetched() {
+    let house = House::new().await;
+    let longest = "\u{1}".repeat(512);
+    let page = house.page(&all(json!({"source": longest, "destination": longest}))).await;
+    assert_eq!(page["messages"], json!([]));
+}
+
+#[tokio::test]
 async fn a_handle_is_good_for_one_page_also_after_a_restart() {
     let house = House::new().await;
     house.say("ann", "lobby", "x").await;

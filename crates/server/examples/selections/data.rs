@@ -1,7 +1,7 @@
 //! What is asked about: messages in four quarters, and what becomes of them.
 
 use anyhow::Result;
-use model::{AppId, Batch, Channel, ChannelName, Id, Message, Origin, Selector, Span, Store, TICKS_PER_SECOND, UserId};
+use model::{AppId, Batch, Channel, ChannelName, Id, Message, Origin, Span, Store, TICKS_PER_SECOND, UserId};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{collections::HashMap, sync::Arc};
 use testkit::{BatchBuilder, FIRST_TICK, Fields, app as test_app, removal_of};
@@ -13,8 +13,23 @@ const PAYLOAD_BYTES: usize = 180;
 const PAYLOADS: usize = 1_024;
 const CHANNELS: u64 = 1_000;
 const USERS: u64 = 10_000;
-const DAY: u64 = 86_400 * TICKS_PER_SECOND;
-const DAYS: u64 = 60;
+/// Ticks of a day.
+pub const DAY: u64 = 86_400 * TICKS_PER_SECOND;
+/// The messages lie so many days wide.
+pub const DAYS: u64 = 60;
+
+/// Has a quarter of the messages, over all the numbered channels.
+pub const AUTHOR: &str = "carl";
+/// Another quarter goes to this user, from all the numbered users;
+pub const RECIPIENT: &str = "dora";
+/// the next from this user,
+pub const FROM: &str = "ann";
+/// to this one;
+pub const TO: &str = "bob";
+/// and the last is in this channel, by all the numbered users.
+pub const CHANNEL: &str = "room";
+/// What the names of users begin with where they are sent to, as the Agora dialect writes them.
+pub const CHATS: &str = "agora/";
 
 /// Messages on their way.
 pub struct Data {
@@ -30,25 +45,10 @@ pub fn app() -> AppId {
     test_app()
 }
 
-/// What reads as now: a day after the last message.
-pub fn now() -> Id {
-    Id::new(FIRST_TICK + (DAYS + 1) * DAY, 0)
-}
-
 /// Thirty days in the middle.
 pub fn month() -> Span {
     let day = |n: u64| Id::new(FIRST_TICK + n * DAY, 0);
     Span { after: day(15), upto: day(45) }
-}
-
-/// Who and what has a quarter of the messages.
-pub fn selectors() -> [(&'static str, Selector); 4] {
-    [
-        ("author", Selector::Author("carl".into())),
-        ("recipient", Selector::Recipient("dora".into())),
-        ("pair", Selector::Pair { author: "ann".into(), recipient: "bob".into() }),
-        ("channel", Selector::Channel(ChannelName::Named("room".into()))),
-    ]
 }
 
 impl Data {
@@ -95,17 +95,18 @@ impl Data {
         self.builder.pass_ticks(step.saturating_sub(1));
         let named = |name: String| ChannelName::named(&name);
         let someone = format!("user {}", n / 4 % USERS);
+        let chat = |user: &str| format!("{CHATS}{user}");
         let (name, author, recipient) = match n % 4 {
-            0 => (named(format!("channel {}", n / 4 % CHANNELS))?, "carl", None),
-            1 => (ChannelName::direct(&someone, "dora"), &*someone, Some("dora")),
-            2 => (ChannelName::direct("ann", "bob"), "ann", Some("bob")),
-            _ => (named("room".into())?, &*someone, None),
+            0 => (named(format!("channel {}", n / 4 % CHANNELS))?, AUTHOR.to_owned(), None),
+            1 => (ChannelName::direct(&chat(&someone), &chat(RECIPIENT)), chat(&someone), Some(chat(RECIPIENT))),
+            2 => (ChannelName::direct(&chat(FROM), &chat(TO)), chat(FROM), Some(chat(TO))),
+            _ => (named(CHANNEL.into())?, someone, None),
         };
         let channel = Channel { app: app(), name };
         let expires = n / 4 % 20 == 13;
         let fields = Fields {
-            author: Some(UserId::new(Origin::Agora, author, true)?),
-            recipient: recipient.map(|name| UserId::new(Origin::Agora, name, true)).transpose()?,
+            author: Some(UserId::new(Origin::Agora, &author, true)?),
+            recipient: recipient.map(|name| UserId::new(Origin::Agora, &name, true)).transpose()?,
             expires_at: expires.then(|| Id::new(self.builder.next_id().ticks() + TICKS_PER_SECOND, 0)),
             ..Fields::default()
         };

@@ -74,7 +74,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> anyhow::Result<Result
 }
 
 /// Reads a text; also tells every key that was asked for, as a dotted path.
-fn read(
+pub fn read(
     text: &str,
     folder: &Path,
     environment: Environment<'_>,

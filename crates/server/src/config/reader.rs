@@ -7,6 +7,8 @@ use std::{
     cell::RefCell,
     collections::BTreeSet,
     fmt,
+    fs::File,
+    io::Read,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -15,6 +17,9 @@ use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
+
+/// The longest secret that is read from a file.
+const SECRET_BYTES: u64 = 64 << 10;
 
 /// Something wrong in the file.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -357,7 +362,12 @@ impl<'r> Section<'r> {
 
     fn secret_of_file(&self, path: &str) -> Result<String, String> {
         let path = self.reader.folder.join(path);
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        let (file, mut text) = (File::open(&path).map_err(failed)?, String::new());
+        let bytes = file.take(SECRET_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+        if bytes as u64 > SECRET_BYTES {
+            return Err(format!("{}: more than {SECRET_BYTES} bytes are no secret", path.display()));
+        }
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 

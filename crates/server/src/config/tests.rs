@@ -124,6 +124,7 @@ fn demo_secrets_stay_on_this_machine() {
 fn secrets_come_from_three_places_and_are_never_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("key"), "from-a-file\n").expect("a file");
+    std::fs::write(folder.path().join("endless"), "x".repeat(70_000)).expect("a file");
     let secret = |line: &str| {
         let text = format!("[[app]]\nname = \"a\"\n[[app.key]]\n{line}\n");
         let environment = |name: &str| (name == "KEY").then(|| "from-the-environment".to_owned());
@@ -140,6 +141,7 @@ fn secrets_come_from_three_places_and_are_never_shown() {
     for bad in [
         r#"secret_env = "OTHER""#,
         r#"secret_file = "missing""#,
+        r#"secret_file = "endless""#,
         r#"secret = """#,
         "secret = \"a\"\nsecret_env = \"KEY\"",
     ] {
