@@ -104,7 +104,13 @@ impl Target {
         }
         let ratio = second.value_at_quantile(0.99) as f64 / first.value_at_quantile(0.99) as f64;
         let details = format!("{} against {}", told(&second), told(&first));
-        row(&format!("{}: query and page of 100 at offset {deep} against offset 0, p99", question.name), 3.0, ratio, "×", &details);
+        row(
+            &format!("{}: query and page of 100 at offset {deep} against offset 0, p99", question.name),
+            3.0,
+            ratio,
+            "×",
+            &details,
+        );
         Ok(())
     }
 
