@@ -20,6 +20,7 @@ use crate::{
     wire::{Reader, put_prefixed},
 };
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use model::{Error, Id, Result, Seq, SeqRange};
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
@@ -41,7 +42,7 @@ pub(crate) fn flush(
         return Ok(());
     }
     let mut garbage = Garbage::default();
-    let mut fates: HashMap<u64, Fate<'_>> = HashMap::new();
+    let mut fates: HashMap<u64, Fate<'_>, RandomState> = HashMap::default();
     let mut lists = 0;
     view.each_fresh(part, |list, entries| {
         lists += 1;
@@ -102,7 +103,9 @@ struct Fate<'a> {
 
 impl<'a> Fate<'a> {
     fn new(view: &'a View, part: Part<'a>, number: u64, pieces: &mut Pieces<'_>) -> Result<Fate<'a>> {
-        let is_named = view.get(Space::Lists, &name_row(number))?.is_some();
+        // A channel is named when it first has something in a list.
+        let is_new = part.ends(number)?.is_some_and(|ends| ends.is_new);
+        let is_named = !is_new && view.get(Space::Lists, &name_row(number))?.is_some();
         if let Some(name) = part.name_of(number)?.filter(|_| !is_named) {
             let (key, value) = encode_name(&keys::parse_channel(&name)?, number);
             pieces.put(Space::Lists, key, Some(value));

@@ -14,9 +14,10 @@ use crate::{
     tail::{Part, TailBatch},
     view::View,
 };
+use foldhash::fast::RandomState;
 use model::{Id, Result, Seq, SeqRange};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
@@ -35,14 +36,16 @@ struct Made {
     /// How many batches were looked at.
     batches: usize,
     /// The channels of these, by number; none for one whose app has no lists.
-    channels: HashMap<u64, Option<Listed>>,
+    channels: HashMap<u64, Option<Listed>, RandomState>,
     /// The messages, in chunks, and those that make no whole chunk yet.
     full: Vec<Arc<Vec<FreshEntry>>>,
     open: Vec<FreshEntry>,
     /// Which of them belong to a list.
-    lists: BTreeMap<ListKey, Vec<u32>>,
+    lists: HashMap<ListKey, Vec<u32>, RandomState>,
     /// When the first of them is due.
     first_due: Option<Id>,
+    /// Room for the key of a list.
+    key: Vec<u8>,
     /// What the tail removed, in order, and how many of these were looked up.
     removals: Vec<Removal>,
     looked_up: usize,
@@ -146,7 +149,9 @@ impl View {
         mut visit: impl FnMut(&ListKey, &mut dyn Iterator<Item = Entry>) -> Result<()>,
     ) -> Result<()> {
         let made = part.fresh().made(self, part)?;
-        for (list, places) in &made.lists {
+        let mut lists: Vec<_> = made.lists.iter().collect();
+        lists.sort_unstable_by_key(|(list, _)| *list);
+        for (list, places) in lists {
             let entries = places.iter().map(|place| made.at(*place)).take_while(|fresh| part.has_batch(fresh.batch));
             visit(list, &mut entries.map(|fresh| fresh.entry))?;
         }
@@ -205,15 +210,20 @@ impl Made {
 
     fn add_published(&mut self, view: &View, batch: u32, body: &[u8], published: &Published) {
         let Published { id, number, seq, expires_at, .. } = *published;
-        let Some(listed) = self.channel(view, number, &body[published.channel.clone()]) else { return };
-        let Ok(content) = Content::parse(&body[published.content.clone()]) else { return };
-        let mut lists = listed.lists_of(&content).peekable();
-        if lists.peek().is_none() {
-            return;
-        }
         let place = (self.full.len() * CHUNK + self.open.len()) as u32;
-        for list in lists {
-            self.lists.entry(list).or_default().push(place);
+        let Made { channels, lists, key, .. } = self;
+        let listed = listed(channels, view, number, &body[published.channel.clone()]);
+        let Some((listed, content)) = listed.zip(Content::parse(&body[published.content.clone()]).ok()) else { return };
+        let mut is_in_some = false;
+        listed.each_list_of(&content, key, |list| {
+            is_in_some = true;
+            match lists.get_mut(list) {
+                Some(places) => places.push(place),
+                None => drop(lists.insert(list.into(), vec![place])),
+            }
+        });
+        if !is_in_some {
+            return;
         }
         let entry = Entry { id, number, seq, due: expires_at.unwrap_or(Entry::NEVER) };
         self.open.push(FreshEntry { entry, batch });
@@ -225,7 +235,7 @@ impl Made {
 
     fn add_altered(&mut self, view: &View, batch: u32, body: &[u8], altered: &Altered) {
         let number = altered.number;
-        if self.channel(view, number, &body[altered.channel.clone()]).is_none() {
+        if listed(&mut self.channels, view, number, &body[altered.channel.clone()]).is_none() {
             return;
         }
         match &altered.what {
@@ -241,14 +251,6 @@ impl Made {
             | Alteration::Reacted(_)
             | Alteration::Unreacted { .. } => {}
         }
-    }
-
-    fn channel(&mut self, view: &View, number: u64, name: &[u8]) -> Option<Listed> {
-        let known = self.channels.entry(number).or_insert_with(|| {
-            let channel = keys::parse_channel(name).ok()?;
-            view.lists.has(channel.app.as_str().as_bytes()).then(|| Listed::new(&channel, number))
-        });
-        known.clone()
     }
 
     /// Learns which lists the removed messages are in, as long as they are not too many.
@@ -281,4 +283,18 @@ impl Made {
         }
         Ok(())
     }
+}
+
+/// A channel with lists, by its number and its name.
+fn listed<'a>(
+    channels: &'a mut HashMap<u64, Option<Listed>, RandomState>,
+    view: &View,
+    number: u64,
+    name: &[u8],
+) -> Option<&'a Listed> {
+    let known = channels.entry(number).or_insert_with(|| {
+        let channel = keys::parse_channel(name).ok()?;
+        view.lists.has(channel.app.as_str().as_bytes()).then(|| Listed::new(&channel, number))
+    });
+    known.as_ref()
 }

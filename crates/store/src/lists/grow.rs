@@ -43,7 +43,8 @@ pub(crate) struct Grown {
 pub(crate) fn grow(view: &View, list: &ListKey, steps: &[Step], upto: u64) -> Result<Grown> {
     let before = view.list_state(list)?;
     let revision = before.as_ref().map_or(0, |state| state.revision) + 1;
-    let body = before.as_ref().map_or(Body::EMPTY, |state| state.body.clone());
+    let nothing = Body::EMPTY;
+    let body = before.as_ref().map_or(&nothing, |state| &state.body);
     let mut grower = Grower { view, list, revision, nodes: Vec::new(), replaced: Vec::new() };
     let body = grower.root(body, steps)?;
     let Grower { nodes, replaced, .. } = grower;
@@ -64,7 +65,7 @@ struct Grower<'a> {
 }
 
 impl Grower<'_> {
-    fn root(&mut self, body: Body, steps: &[Step]) -> Result<Body> {
+    fn root(&mut self, body: &Body, steps: &[Step]) -> Result<Body> {
         let mut pieces = self.update(body, steps)?;
         while pieces.len() > 1 {
             let level = pieces[0].level() + 1;
@@ -75,13 +76,13 @@ impl Grower<'_> {
     }
 
     /// What a node becomes: none, one, or several side by side.
-    fn update(&mut self, body: Body, steps: &[Step]) -> Result<Vec<Body>> {
+    fn update(&mut self, body: &Body, steps: &[Step]) -> Result<Vec<Body>> {
         let (level, children) = match body {
             Body::Leaf(entries) => {
                 let at_end = entries.last().is_none_or(|last| steps.last().is_some_and(|step| last.id < step.id()));
                 return Ok(split(merge(entries, steps), at_end).into_iter().map(Body::Leaf).collect());
             }
-            Body::Inner { level, children } => (level, children),
+            Body::Inner { level, children } => (*level, children),
         };
         let mut grown = Vec::with_capacity(children.len() + 1);
         let mut left = steps;
@@ -95,7 +96,7 @@ impl Grower<'_> {
             }
             self.replaced.push(self.list.node(level - 1, child.first, child.revision));
             let below = self.view.list_node(self.list, level - 1, child)?;
-            for piece in self.update(below, own)? {
+            for piece in self.update(&below, own)? {
                 grown.push(self.write(piece));
             }
         }
@@ -112,9 +113,9 @@ impl Grower<'_> {
     }
 }
 
-fn merge(entries: Vec<Entry>, steps: &[Step]) -> Vec<Entry> {
+fn merge(entries: &[Entry], steps: &[Step]) -> Vec<Entry> {
     let mut merged = Vec::with_capacity(entries.len() + steps.len());
-    let mut entries = entries.into_iter().peekable();
+    let mut entries = entries.iter().copied().peekable();
     for step in steps {
         while let Some(entry) = entries.next_if(|entry| entry.id < step.id()) {
             merged.push(entry);

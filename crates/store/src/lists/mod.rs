@@ -29,7 +29,7 @@ use crate::{
 use bytes::Bytes;
 use indexed::Indexed;
 use model::{AppId, Channel, ChannelName, Id, Result};
-use std::ops::Range;
+use std::{borrow::Borrow, ops::Range};
 
 /// Lists by kind, each followed by `app ‖ 0`. By author in all channels with names in the clear.
 const AUTHOR: u8 = b'a';
@@ -52,37 +52,37 @@ const ROOT: u8 = b'r';
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct ListKey(Box<[u8]>);
 
+impl Borrow<[u8]> for ListKey {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&[u8]> for ListKey {
+    fn from(key: &[u8]) -> ListKey {
+        ListKey(key.into())
+    }
+}
+
 impl ListKey {
     pub fn author(app: &str, author: &str) -> ListKey {
-        ListKey::of(AUTHOR, app, [author])
+        ListOf::Author(author).key(app)
     }
 
     pub fn sender(app: &str, author: &str) -> ListKey {
-        ListKey::of(SENDER, app, [author])
+        ListOf::Sender(author).key(app)
     }
 
     pub fn recipient(app: &str, recipient: &str) -> ListKey {
-        ListKey::of(RECIPIENT, app, [recipient])
+        ListOf::Recipient(recipient).key(app)
     }
 
     pub fn pair(app: &str, author: &str, recipient: &str) -> ListKey {
-        ListKey::of(PAIR, app, [author, recipient])
+        ListOf::Pair(author, recipient).key(app)
     }
 
     pub fn within(app: &str, author: &str, channel: u64) -> ListKey {
-        let ListKey(stem) = ListKey::of(WITHIN, app, [author]);
-        ListKey([&stem, &channel.to_be_bytes()[..]].concat().into())
-    }
-
-    /// No name holds a NUL.
-    fn of<const N: usize>(kind: u8, app: &str, names: [&str; N]) -> ListKey {
-        let mut key = Vec::with_capacity(2 + app.len() + names.iter().map(|name| name.len() + 1).sum::<usize>() + 8);
-        key.push(kind);
-        for name in [app].into_iter().chain(names) {
-            key.extend_from_slice(name.as_bytes());
-            key.push(0);
-        }
-        ListKey(key.into())
+        ListOf::Within(author, channel).key(app)
     }
 
     pub fn root(&self) -> Bytes {
@@ -121,6 +121,46 @@ impl ListKey {
     pub fn app(&self) -> &[u8] {
         let names = &self.0[1..];
         &names[..names.iter().position(|byte| *byte == 0).unwrap_or(names.len())]
+    }
+}
+
+/// What a list of an app is of.
+#[derive(Clone, Copy)]
+enum ListOf<'a> {
+    Author(&'a str),
+    Within(&'a str, u64),
+    Sender(&'a str),
+    Recipient(&'a str),
+    Pair(&'a str, &'a str),
+}
+
+impl ListOf<'_> {
+    fn key(self, app: &str) -> ListKey {
+        let mut key = Vec::new();
+        self.put(app, &mut key);
+        ListKey(key.into())
+    }
+
+    /// Appends the key. No name holds a NUL.
+    fn put(self, app: &str, out: &mut Vec<u8>) {
+        let mut put = |kind: u8, names: &[&str]| {
+            out.reserve(2 + app.len() + names.iter().map(|name| name.len() + 1).sum::<usize>() + 8);
+            out.push(kind);
+            for name in [&app].into_iter().chain(names) {
+                out.extend_from_slice(name.as_bytes());
+                out.push(0);
+            }
+        };
+        match self {
+            ListOf::Author(author) => put(AUTHOR, &[author]),
+            ListOf::Sender(author) => put(SENDER, &[author]),
+            ListOf::Recipient(recipient) => put(RECIPIENT, &[recipient]),
+            ListOf::Pair(author, recipient) => put(PAIR, &[author, recipient]),
+            ListOf::Within(author, channel) => {
+                put(WITHIN, &[author]);
+                out.extend_from_slice(&channel.to_be_bytes());
+            }
+        }
     }
 }
 
@@ -202,18 +242,28 @@ impl Listed {
     }
 
     /// The lists that a message of the channel belongs to.
-    pub fn lists_of(&self, content: &Content<'_>) -> impl Iterator<Item = ListKey> + use<> {
-        let app = self.app.as_str();
-        let author = content.author();
-        let within = || author.map(|author| ListKey::within(app, author, self.number));
+    pub fn lists_of(&self, content: &Content<'_>) -> impl Iterator<Item = ListKey> {
+        self.all_of(content).map(|list| list.key(self.app.as_str()))
+    }
+
+    /// The same, each written to `key`, whatever is there.
+    pub fn each_list_of(&self, content: &Content<'_>, key: &mut Vec<u8>, mut visit: impl FnMut(&[u8])) {
+        for list in self.all_of(content) {
+            key.clear();
+            list.put(self.app.as_str(), key);
+            visit(key);
+        }
+    }
+
+    fn all_of<'c>(&self, content: &Content<'c>) -> impl Iterator<Item = ListOf<'c>> + use<'c> {
+        let (author, recipient) = (content.author(), content.recipient());
+        let within = author.map(|author| ListOf::Within(author, self.number));
         let lists = match self.kind {
-            Kind::Clear => [author.map(|author| ListKey::author(app, author)), within(), None],
-            Kind::Member => [within(), None, None],
+            Kind::Clear => [author.map(ListOf::Author), within, None],
+            Kind::Member => [within, None, None],
             Kind::Direct => {
-                let recipient = content.recipient();
-                let pair = author.zip(recipient).map(|(author, recipient)| ListKey::pair(app, author, recipient));
-                let sender = author.map(|author| ListKey::sender(app, author));
-                [sender, recipient.map(|recipient| ListKey::recipient(app, recipient)), pair]
+                let pair = author.zip(recipient).map(|(author, recipient)| ListOf::Pair(author, recipient));
+                [author.map(ListOf::Sender), recipient.map(ListOf::Recipient), pair]
             }
         };
         lists.into_iter().flatten()

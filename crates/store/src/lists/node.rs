@@ -3,7 +3,8 @@
 //! nodes below by their revisions, so a node that something names is never written again.
 //!
 //! ```text
-//! root  = upto ‖ revision ‖ body ‖ had (0 | 1) ‖ [upto ‖ revision ‖ body], the last: as it was before batch `upto`
+//! root  = upto ‖ revision ‖ body ‖ had (0 | 1 | 2) ‖ [upto ‖ revision ‖ (body | count)], the last: as it was before batch
+//!         `upto`; 2: it had the first `count` items of the body, which is a leaf
 //! node  = body
 //! body  = level ‖ count ‖ items
 //! item of level 0     = id less the one before ‖ number of the channel · 2 + has due ‖ seq ‖ [due]
@@ -22,6 +23,12 @@ use model::{Id, Seq};
 /// Messages in a leaf, nodes below an inner node.
 pub(crate) const NODE_ITEMS: usize = 256;
 const LEVELS_MAX: u8 = 16;
+
+/// What a root says of the list before.
+const HAD_NOTHING: u8 = 0;
+const HAD_BODY: u8 = 1;
+/// A leaf that only grew at its end, as nearly all do.
+const HAD_PREFIX: u8 = 2;
 
 /// A message in a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +95,22 @@ impl Body {
         }
     }
 
+    /// How many messages it has, if it is a leaf and another one goes on from there.
+    fn as_prefix_of(&self, longer: &Body) -> Option<usize> {
+        match (self, longer) {
+            (Body::Leaf(entries), Body::Leaf(longer)) if longer.starts_with(entries) => Some(entries.len()),
+            _ => None,
+        }
+    }
+
+    /// A leaf of its first messages, if it is one and has so many.
+    fn prefix(&self, count: usize) -> Option<Body> {
+        match self {
+            Body::Leaf(entries) => entries.get(..count).map(|entries| Body::Leaf(entries.to_vec())),
+            Body::Inner { .. } => None,
+        }
+    }
+
     /// What a node above says of it.
     pub fn child(&self, revision: u64) -> Child {
         let (first, due) = match self {
@@ -101,9 +124,18 @@ impl Body {
     }
 
     pub fn encode(&self, key: &[u8]) -> Bytes {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.bytes());
         self.put(&mut out);
         seal(key, &out)
+    }
+
+    /// About how many bytes it is encoded to.
+    fn bytes(&self) -> usize {
+        const ITEM: usize = 16;
+        match self {
+            Body::Leaf(entries) => ITEM * (1 + entries.len()),
+            Body::Inner { children, .. } => ITEM * (1 + children.len()),
+        }
     }
 
     pub fn decode(key: &[u8], value: &Bytes) -> Parsed<Body> {
@@ -202,11 +234,22 @@ impl Root {
     }
 
     pub fn encode(&self, key: &[u8]) -> Bytes {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.current.body.bytes() + 32);
         self.current.put(&mut out);
-        out.push(self.previous.is_some().into());
-        if let Some(previous) = &self.previous {
-            previous.put(&mut out);
+        match &self.previous {
+            None => out.push(HAD_NOTHING),
+            Some(previous) => match previous.body.as_prefix_of(&self.current.body) {
+                None => {
+                    out.push(HAD_BODY);
+                    previous.put(&mut out);
+                }
+                Some(count) => {
+                    out.push(HAD_PREFIX);
+                    put_varint(&mut out, previous.upto);
+                    put_varint(&mut out, previous.revision);
+                    put_varint(&mut out, count as u64);
+                }
+            },
         }
         seal(key, &out)
     }
@@ -216,8 +259,14 @@ impl Root {
         let mut reader = Reader::new(&fields);
         let current = State::read(&mut reader)?;
         let previous = match reader.u8()? {
-            0 => None,
-            1 => Some(State::read(&mut reader)?),
+            HAD_NOTHING => None,
+            HAD_BODY => Some(State::read(&mut reader)?),
+            HAD_PREFIX => {
+                let (upto, revision) = (reader.varint()?, reader.varint()?);
+                let count = reader.count(NODE_ITEMS, "items of a list's root before")?;
+                let body = current.body.prefix(count).ok_or(Malformed("items of a list's root before"))?;
+                Some(State { upto, revision, body })
+            }
             _ => return Err(Malformed("root of a list")),
         };
         reader.end()?;
@@ -264,6 +313,29 @@ mod tests {
                 assert_eq!(root.clone().at(6), root.previous);
             }
         }
+    }
+
+    #[test]
+    fn a_leaf_that_grew_at_its_end_says_only_from_where_on() {
+        let Body::Leaf(entries) = leaf() else { panic!("it is a leaf") };
+        let root = |body: Body| {
+            let previous = Some(State { upto: 5, revision: 1, body });
+            Root { current: State { upto: 7, revision: 2, body: leaf() }, previous }
+        };
+        let alone = Root { previous: None, ..root(Body::EMPTY) }.encode(b"key").len();
+        for count in [0, 1, 8, 9] {
+            let root = root(Body::Leaf(entries[..count].to_vec()));
+            let value = root.encode(b"key");
+            assert_eq!(value.len(), alone + 3);
+            assert_eq!(Root::decode(b"key", &value), Ok(root));
+        }
+        let other = root(Body::Leaf(entries[1..].to_vec()));
+        assert!(other.encode(b"key").len() > alone + 3 + 8, "it says each");
+        assert_eq!(Root::decode(b"key", &other.encode(b"key")), Ok(other));
+        let mut fields = open(b"key", &root(leaf()).encode(b"key")).expect("it is whole").to_vec();
+        *fields.last_mut().expect("a count") += 1;
+        let lies = Err(Malformed("items of a list's root before"));
+        assert_eq!(Root::decode(b"key", &seal(b"key", &fields)), lies, "more than there are");
     }
 
     #[test]
