@@ -156,6 +156,38 @@ fn no_word_of_what_was_erased_is_left() {
     assert_eq!(house.found("words"), ids_of(&[&changed, &kept]));
 }
 
+/// As an erasure of who wrote them takes them back: one whose message shows another edit afterwards, one whose message shows
+/// its first content, and two that were never seen by the index apart.
+#[test]
+fn no_word_of_an_edit_that_was_taken_back_is_left() {
+    for feed_is_cut in [false, true] {
+        let mut house = House::new();
+        let room = channel("room");
+        let first = house.publish("room", "axolotl words");
+        let second = house.publish("room", "narwhal words");
+        let zebra = house.builder.edit(&room, &first, "zebra words");
+        house.apply();
+        house.edit("room", &first, "wombat words");
+        let quokka = house.builder.edit(&room, &second, "quokka words");
+        house.apply();
+        assert_eq!(house.found("quokka"), ids_of(&[&second]));
+        assert_eq!(house.found("wombat"), ids_of(&[&first]));
+        let okapi = house.builder.edit(&room, &second, "okapi words");
+        house.builder.unedit(&room, &first, &[zebra]);
+        house.builder.unedit(&room, &second, &[quokka, okapi]);
+        house.apply();
+        if feed_is_cut {
+            // The store's own erasure comes first, and drops what told of it.
+            house.store.faults().forget_changes(house.newest());
+        }
+        house.index.erase(house.newest()).expect("it is erased");
+        let left = ["narwhal", "wombat", "words"].map(String::from);
+        assert_eq!(house.words_on_disk(), BTreeSet::from(left), "{feed_is_cut}");
+        assert_eq!(house.found("narwhal"), ids_of(&[&second]));
+        assert_eq!(house.found("words"), ids_of(&[&first, &second]));
+    }
+}
+
 #[test]
 fn a_channel_that_lost_everything_leaves_nothing() {
     let mut house = House::new();
