@@ -33,4 +33,4 @@ pub use page::{
 };
 pub use search::{Candidate, Candidates, Place, Search, SnippetPiece, Sought};
 pub use selection::{Selected, Selection, SelectionPage, SelectionWindow, Selector};
-pub use store::{ApplyError, Effort, Keyed, Settled, ShardId, Store};
+pub use store::{ApplyError, AtHand, Effort, Keyed, Settled, ShardId, Store};

@@ -6,7 +6,7 @@
 use crate::{
     AppId, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Error, FeedPage, Head,
     Id, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
-    Selection, SelectionPage, SelectionWindow, Seq, Span, Target, Version, Window,
+    Selection, SelectionPage, SelectionWindow, Seq, Span, Target, UserId, Version, Window,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -101,6 +101,14 @@ pub trait Store: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// What stands at a message that is there, if all of it is in memory, as it is of recent messages: never blocks, may be
+    /// called on a reactor thread. With `reaction`, also what there is to know before that one is made or taken back. `None`
+    /// may as well mean that nobody knows.
+    fn at_hand(&self, channel: &Channel, message: Id, reaction: Option<&Reaction>) -> Result<Option<AtHand>> {
+        let _ = (channel, message, reaction);
+        Ok(None)
+    }
+
     /// Reactions that stand and whose own ids lie in `span`, at most `limit` from the end that `order` names, by growing
     /// id whatever the order: also those to ids that name no message.
     fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>>;
@@ -190,6 +198,25 @@ pub struct Keyed {
     pub seq: Seq,
     /// What was published: see [`crate::IdempotencyKey::payload_hash`].
     pub payload_hash: u64,
+}
+
+/// What [`Store::at_hand`] knows of a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AtHand {
+    /// The number of its channel.
+    pub number: ChannelNumber,
+    /// The newest position of its channel.
+    pub last: Position,
+    /// The message's seq.
+    pub seq: Seq,
+    /// Who wrote it.
+    pub author: Option<UserId>,
+    /// When it is due.
+    pub expires_at: Option<Id>,
+    /// The id of the same reaction, if one was asked about and stands.
+    pub reaction: Option<Id>,
+    /// How many reactions the message has, if one was asked about.
+    pub reactions: u64,
 }
 
 /// Why a batch was not applied.

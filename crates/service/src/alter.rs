@@ -26,6 +26,8 @@ impl Sequencer {
                 What::Deleted(removal) | What::Expired(removal) => {
                     held_since(order) || removal.ids.is_empty() && self.removals.overlap(order.place, as_of, removal)
                 }
+                What::Unedited(_) => held_since(order),
+                What::Unreacted { .. } => matches!(order.aim.as_deref(), Some(Aim::EraseReaction)) && held_since(order),
                 What::Floored(_) => {
                     let counted = matches!(order.aim.as_deref(), Some(Aim::Delete { .. }));
                     held_since(order) || counted && self.removals.any(order.place, as_of)

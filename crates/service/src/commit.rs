@@ -64,9 +64,7 @@ impl Sequencer {
         self.tools.metrics.unknown_outcomes.inc();
         tracing::error!(error = ?cause, batch = self.making.batch.number, "the outcome of a batch is unknown");
         self.tools.queue.set_in_doubt(true);
-        self.known.forget_all();
-        self.removals.forget_all();
-        self.era += 1;
+        self.forget_all();
         let Some(survived) = self.ask_until_settled() else {
             self.lost = true;
             self.fail_batch(&unknown());

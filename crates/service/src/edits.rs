@@ -10,7 +10,7 @@ use crate::{
     resolve,
 };
 use bytes::Bytes;
-use model::{Channel, Edit, Error, ErrorKind, Id, Message, Payload, Result, Version, What};
+use model::{AtHand, Channel, Edit, Error, ErrorKind, Id, Payload, Reaction, Result, Seq, UserId, Version, What};
 use std::sync::Arc;
 
 /// A new content for a message: it takes the place of the whole old one.
@@ -30,15 +30,17 @@ impl Channels {
         self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::WRITE)?;
         check_content(&revision.payload, revision.extras.as_ref())?;
-        let message = self.shared.seen_message(caller, channel, message).await?;
-        let own = caller.user.is_some() && caller.user == message.author;
+        let seen = self.shared.seen_message(caller, channel, message, None).await?;
+        let own = caller.user.is_some() && caller.user == seen.author;
         if !own && !caller.access.allows(&channel.name, Rights::MANAGE) {
             let why = "message: only its author edits it, or who may manage the channel";
             return Err(Error::new(ErrorKind::Forbidden, why));
         }
         let Revision { payload, extras } = revision;
-        let edit = Edit { message: message.id, seq: message.seq, editor: caller.user.clone(), payload, extras };
-        self.shared.submit_one(self.shared.edit_order(channel, edit)).await.map(|placed| placed.id)
+        let edit = Edit { message, seq: seen.seq, editor: caller.user.clone(), payload, extras };
+        let place = self.shared.live.hasher.place(channel);
+        let order = Order::aimed(channel, place, What::Edited(Arc::new(edit)), Aim::Edit);
+        self.shared.submit_one(seen.given_to(order)).await.map(|placed| placed.id)
     }
 
     /// Every content that a message has had, oldest first; without those that an erasure took. Needs [`Rights::HISTORY`];
@@ -46,20 +48,54 @@ impl Channels {
     pub async fn versions(&self, caller: &Caller, channel: &Channel, message: Id) -> Result<Vec<Version>> {
         self.shared.admit(caller, &channel.app)?;
         caller.access.demand(&channel.name, Rights::HISTORY)?;
-        let message = self.shared.seen_message(caller, channel, message).await?.id;
+        self.shared.seen_message(caller, channel, message, None).await?;
         let channel = channel.clone();
         let versions = self.shared.reads.run(move |store| store.versions(&channel, message)).await?;
         if versions.is_empty() { Err(not_found()) } else { Ok(versions) }
     }
 }
 
+/// A message that its caller may see.
+pub(crate) struct SeenMessage {
+    pub seq: Seq,
+    pub author: Option<UserId>,
+    /// What was at hand of it, and up to where that saw everything.
+    at_hand: Option<(Id, AtHand)>,
+}
+
+impl SeenMessage {
+    /// An order about the message that need not be looked up if this was at hand.
+    pub fn given_to(&self, order: Order) -> Order {
+        match &self.at_hand {
+            Some((as_of, at_hand)) => order.at_hand(*as_of, at_hand),
+            None => order,
+        }
+    }
+}
+
 impl Shared {
-    /// The message, if it is there and the caller may see it.
-    pub(crate) async fn seen_message(&self, caller: &Caller, channel: &Channel, id: Id) -> Result<Arc<Message>> {
+    /// The message, if it is there and the caller may see it; with what stands in the way of a reaction, if one is to be
+    /// made. What was said lately is seen without blocking.
+    pub(crate) async fn seen_message(
+        &self,
+        caller: &Caller,
+        channel: &Channel,
+        id: Id,
+        reaction: Option<&Reaction>,
+    ) -> Result<SeenMessage> {
         let now = self.now();
         let visible = self.reach(caller, channel, now).visible();
         if id <= visible.after {
             return Err(not_found());
+        }
+        let as_of = self.live.frontier();
+        if let Some(found) = self.reads.store.at_hand(channel, id, reaction)? {
+            let is_due = found.expires_at.is_some_and(|due| due <= now);
+            if is_due || found.seq <= visible.above(found.last.seq) {
+                return Err(not_found());
+            }
+            let (seq, author) = (found.seq, found.author.clone());
+            return Ok(SeenMessage { seq, author, at_hand: Some((as_of, found)) });
         }
         let channel = channel.clone();
         let found = self.reads.run(move |store| {
@@ -67,11 +103,8 @@ impl Shared {
             let found = resolve::message(store, &channel, id, now)?;
             Ok(found.filter(|message| message.seq > above))
         });
-        found.await?.ok_or_else(not_found)
-    }
-
-    pub(crate) fn edit_order(&self, channel: &Channel, edit: Edit) -> Order {
-        Order::aimed(channel, self.live.hasher.place(channel), What::Edited(Arc::new(edit)), Aim::Edit)
+        let found = found.await?.ok_or_else(not_found)?;
+        Ok(SeenMessage { seq: found.seq, author: found.author.clone(), at_hand: None })
     }
 }
 

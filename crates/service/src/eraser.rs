@@ -4,17 +4,16 @@
 //! everything that an erasure does bears its mark, so a restart counts nothing twice.
 
 use crate::{
-    erasure::{Erased, ErasedIn, Erasure, ErasureState, SUMMARIES, Work, channels_of, mark, records_of},
+    erasure::{Erased, ErasedIn, Erasure, ErasureState, SUMMARIES, Taken, Work, channels_of, mark, records_of},
     maintenance::Keeper,
     order::{Aim, Order},
     policies::all_records,
-    resolve::held_by,
 };
 use model::{
-    Author, Change, Channel, ChannelEntry, Effort, ErrorKind, Id, Message, Order as Direction, RecordKind, Result, Seq,
-    Span, Target, Unedit, UserId, What, Window, limits,
+    AppId, Author, Change, Channel, ChannelEntry, Effort, ErrorKind, Id, Message, Order as Direction, RecordKind,
+    Result, Seq, Span, Target, Unedit, UserId, What, Window, limits,
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Messages, reactions or changes that are looked at in one step.
 const STEP: u32 = 1_000;
@@ -28,7 +27,12 @@ pub(crate) struct Eraser {
     /// There may be erasures that are not done.
     pending: bool,
     current: Option<Current>,
+    /// The last one that a legal hold stopped since all of them were tried: those behind it are next.
+    stopped: Option<Turn>,
 }
+
+/// The order in which erasures are tried: by age, then by app.
+type Turn = (String, AppId);
 
 struct Current {
     work: Work,
@@ -58,7 +62,7 @@ enum LookingFor {
 impl Default for Eraser {
     /// After a start there may be erasures to go on with.
     fn default() -> Eraser {
-        Eraser { pending: true, current: None }
+        Eraser { pending: true, current: None, stopped: None }
     }
 }
 
@@ -71,11 +75,14 @@ impl Eraser {
     /// Some steps; whether there is more to do now.
     pub fn step(&mut self, keeper: &Keeper) -> Result<bool> {
         for _ in 0..keeper.settings.erase_steps.max(1) {
-            if self.current.is_none() {
-                self.current = if self.pending { next(keeper)? } else { None };
-                self.pending = self.current.is_some();
+            if self.current.is_none() && self.pending {
+                self.current = next(keeper, self.stopped.as_ref())?;
             }
-            let Some(current) = &mut self.current else { return Ok(false) };
+            let Some(current) = &mut self.current else {
+                // Those that are stopped are tried again in the next round.
+                self.pending = self.stopped.take().is_some();
+                return Ok(false);
+            };
             let goes_on = match current.step(keeper) {
                 Ok(goes_on) => goes_on,
                 Err(error) => {
@@ -85,36 +92,40 @@ impl Eraser {
                 }
             };
             if !goes_on {
-                let waits = current.work.erasure.waits_for.is_some();
-                self.current = None;
-                if waits {
-                    return Ok(false);
+                if current.work.erasure.waits_for.is_some() {
+                    self.stopped = Some(current.turn());
                 }
+                self.current = None;
             }
         }
         Ok(true)
     }
 }
 
-/// The next erasure that is not done: first those that do not wait for a hold. Blocks.
-fn next(keeper: &Keeper) -> Result<Option<Current>> {
-    let mut waiting = None;
+/// The next erasure that is not done: first those that no hold stopped, then those that one did, each in its turn. Blocks.
+fn next(keeper: &Keeper, stopped: Option<&Turn>) -> Result<Option<Current>> {
+    let mut waiting: BTreeMap<Turn, Current> = BTreeMap::new();
     for app in keeper.live.policies.apps() {
         for record in all_records(&*keeper.store, &app, RecordKind::Erasure, SUMMARIES)? {
-            let work = Work::decode(&record)?;
-            match work.erasure.state {
+            let current = Current::new(Work::decode(&record)?);
+            match current.work.erasure.state {
                 ErasureState::Done => {}
-                _ if work.erasure.waits_for.is_some() => waiting = Some(work),
-                _ => return Ok(Some(Current::new(work))),
+                _ if current.work.erasure.waits_for.is_some() => drop(waiting.insert(current.turn(), current)),
+                _ => return Ok(Some(current)),
             }
         }
     }
-    Ok(waiting.map(Current::new))
+    let mut turns = waiting.into_iter().filter(|(turn, _)| stopped.is_none_or(|stopped| turn > stopped));
+    Ok(turns.next().map(|(_, current)| current))
 }
 
 impl Current {
     fn new(work: Work) -> Current {
         Current { work, at: None, passed: 0 }
+    }
+
+    fn turn(&self) -> Turn {
+        (self.work.erasure.id.clone(), self.work.app.clone())
     }
 
     /// One step; whether there is another one now.
@@ -128,8 +139,7 @@ impl Current {
             Ok(false) => Ok(true),
             Ok(true) => self.finish_channel(keeper, &person).map(|()| true),
             Err(error) if error.kind == ErrorKind::Conflict => {
-                self.work.erasure.waits_for = Some(error.message);
-                self.write(keeper).map(|()| false)
+                self.wait(keeper, &person, error.message).map(|()| false)
             }
             Err(error) => Err(error),
         }
@@ -155,16 +165,32 @@ impl Current {
         Ok(true)
     }
 
+    /// Notes by which legal hold it is stopped, and what it took from the channel so far: another erasure may drop the
+    /// channel's change feed meanwhile.
+    fn wait(&mut self, keeper: &Keeper, person: &Person, hold: String) -> Result<()> {
+        let Some(at) = self.at.take() else { return Ok(()) };
+        let taken = self.taken(keeper, &at.channel, person)?;
+        if !taken.erased.is_nothing() {
+            keeper.put_record(self.work.channel_key(&at.channel.name), Some(taken.encode()))?;
+        }
+        if self.work.erasure.waits_for.as_ref() == Some(&hold) {
+            return Ok(());
+        }
+        self.work.erasure.waits_for = Some(hold);
+        self.write(keeper)
+    }
+
     /// Counts what was taken from the channel and writes it down.
     fn finish_channel(&mut self, keeper: &Keeper, person: &Person) -> Result<()> {
         let Some(at) = self.at.take() else { return Ok(()) };
-        let erased = count(keeper, &at.channel, &self.work, person)?;
+        let taken = self.taken(keeper, &at.channel, person)?;
+        let erased = taken.erased;
         let is_touched = at.touched || !erased.is_nothing();
         let waited = self.work.erasure.waits_for.take().is_some();
         self.work.after = Some(at.channel.name.clone());
         self.passed += 1;
         if is_touched {
-            keeper.put_record(self.work.channel_key(&at.channel.name), Some(erased.encode()))?;
+            keeper.put_record(self.work.channel_key(&at.channel.name), Some(taken.encode()))?;
             self.work.erasure.erased.add(erased);
             self.work.erasure.channels += 1;
         }
@@ -172,6 +198,18 @@ impl Current {
             self.write(keeper)?;
         }
         Ok(())
+    }
+
+    /// What was taken from a channel: what was written down when it was stopped there, and what the channel's change feed
+    /// tells since.
+    fn taken(&self, keeper: &Keeper, channel: &Channel, person: &Person) -> Result<Taken> {
+        let record = keeper.store.record(&self.work.channel_key(&channel.name))?;
+        let mut taken = match record {
+            Some(record) => Taken::decode(&record.value)?,
+            None => Taken { erased: Erased::default(), counted: self.work.began },
+        };
+        taken.count(keeper, channel, &mark(&self.work.erasure.id), person)?;
+        Ok(taken)
     }
 
     /// Takes the bytes off the device, and leaves the receipt.
@@ -264,10 +302,6 @@ impl At {
         let versions = keeper.store.versions(&self.channel, message.id)?;
         let edits = versions.iter().skip(1).filter(|version| person.is(version.by.as_ref()));
         let edits: Vec<Id> = edits.map(|version| version.at).collect();
-        if edits.is_empty() {
-            return Ok(());
-        }
-        self.refuse_held(keeper, person)?;
         let place = keeper.live.hasher.place(&self.channel);
         let orders = edits.chunks(limits::UNEDITED).map(|edits| {
             let (edits, by) = (edits.to_vec(), Some(mark.clone()));
@@ -286,12 +320,9 @@ impl At {
             .map(|entry| {
                 let key = Some(keeper.live.hasher.reaction(place, &entry.reaction));
                 let what = What::Unreacted { reaction: entry.id, was: entry.reaction.clone() };
-                Order { key, ..Order::aimed(&self.channel, place, what, Aim::Unreact) }
+                Order { key, ..Order::aimed(&self.channel, place, what, Aim::EraseReaction) }
             })
             .collect();
-        if !orders.is_empty() {
-            self.refuse_held(keeper, person)?;
-        }
         keeper.submit(orders).into_iter().try_for_each(passed_over)?;
         self.after = entries.last().map_or(Id::MAX, |last| last.id);
         Ok(entries.len() == STEP as usize)
@@ -306,12 +337,6 @@ impl At {
         });
         self.after = page.examined;
         Ok(page.more && !self.touched)
-    }
-
-    /// `Conflict` if a legal hold lies on the channel or on the person.
-    fn refuse_held(&self, keeper: &Keeper, person: &Person) -> Result<()> {
-        let policies = keeper.live.policies.of(&self.channel.app);
-        policies.hold_on(&self.channel.name, &person.author).map_or(Ok(()), |hold| Err(held_by(&hold.name)))
     }
 }
 
@@ -334,26 +359,28 @@ fn passed_over<T>(outcome: Result<T>) -> Result<()> {
     }
 }
 
-/// What an erasure took from a channel, by the channel's change feed.
-fn count(keeper: &Keeper, channel: &Channel, work: &Work, person: &Person) -> Result<Erased> {
-    let mark = Some(mark(&work.erasure.id));
-    let mut erased = Erased::default();
-    let mut after = work.began;
-    loop {
-        let page = keeper.store.changes(channel, after, STEP)?;
-        for change in &page.changes {
-            let Change::Channel(change) = &**change else { continue };
-            match &change.what {
-                What::Deleted(removal) if removal.by == mark => erased.messages += removal.count(),
-                What::Unedited(unedit) if unedit.by == mark => erased.edits += unedit.edits.len() as u64,
-                What::Unreacted { was, .. } if person.author.is(&was.user) => erased.reactions += 1,
-                _ => {}
+impl Taken {
+    /// Adds what the channel's change feed tells since it was counted last.
+    fn count(&mut self, keeper: &Keeper, channel: &Channel, mark: &UserId, person: &Person) -> Result<()> {
+        loop {
+            let page = keeper.store.changes(channel, self.counted, STEP)?;
+            for change in &page.changes {
+                let Change::Channel(change) = &**change else { continue };
+                let erased = &mut self.erased;
+                match &change.what {
+                    What::Deleted(removal) if removal.by.as_ref() == Some(mark) => erased.messages += removal.count(),
+                    What::Unedited(unedit) if unedit.by.as_ref() == Some(mark) => {
+                        erased.edits += unedit.edits.len() as u64;
+                    }
+                    What::Unreacted { was, .. } if person.author.is(&was.user) => erased.reactions += 1,
+                    _ => {}
+                }
+            }
+            self.counted = page.examined;
+            if !page.more {
+                return Ok(());
             }
         }
-        if !page.more {
-            return Ok(erased);
-        }
-        after = page.examined;
     }
 }
 

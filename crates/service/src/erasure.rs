@@ -223,7 +223,26 @@ impl Work {
 impl ErasedIn {
     pub(crate) fn decode(record: &Record, prefix: usize) -> Result<ErasedIn> {
         let channel = codec::name_of(record.key.name.get(prefix..).unwrap_or_default())?;
-        Ok(ErasedIn { channel, erased: Erased::read(&mut Reader::new(&record.value)?)? })
+        Ok(ErasedIn { channel, erased: Taken::decode(&record.value)?.erased })
+    }
+}
+
+/// What an erasure took from a channel, as the record of it says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Taken {
+    pub erased: Erased,
+    /// What the channel's change feed tells after this is not counted in.
+    pub counted: Id,
+}
+
+impl Taken {
+    pub fn encode(self) -> Bytes {
+        self.erased.write(Writer::new()).number(self.counted.raw()).finish()
+    }
+
+    pub fn decode(value: &[u8]) -> Result<Taken> {
+        let mut reader = Reader::new(value)?;
+        Ok(Taken { erased: Erased::read(&mut reader)?, counted: Id::from_raw(reader.number()?) })
     }
 }
 
@@ -237,10 +256,6 @@ impl Erased {
         self.edits += other.edits;
         self.reactions += other.reactions;
         self.records += other.records;
-    }
-
-    pub(crate) fn encode(self) -> Bytes {
-        self.write(Writer::new()).finish()
     }
 
     fn write(self, writer: Writer) -> Writer {

@@ -104,6 +104,9 @@ impl Known {
 
     /// Lets go of what had to be kept past its room and need not be any more.
     pub fn shrink(&mut self, evictable: Id) {
+        if self.overflow.is_empty() {
+            return;
+        }
         self.overflow.retain(|_, entry| entry.id > evictable);
     }
 

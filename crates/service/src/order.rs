@@ -2,7 +2,8 @@
 
 use crate::{Published, hash::Place};
 use model::{
-    Change, Channel, ChannelChange, ChannelNumber, Error, Head, Id, Keyed, Position, Result, Seq, Target, UserId, What,
+    AtHand, Change, Channel, ChannelChange, ChannelNumber, Error, Head, Id, Keyed, Position, Result, Seq, Target,
+    UserId, What,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -42,6 +43,8 @@ pub(crate) enum Aim {
     React,
     /// This reaction must stand.
     Unreact,
+    /// The same, for an erasure: no legal hold may lie on it.
+    EraseReaction,
 }
 
 /// What was looked up for an order.
@@ -100,6 +103,20 @@ impl Order {
     /// An order of something that happens to messages that are there already.
     pub fn aimed(channel: &Channel, place: Place, what: What, aim: Aim) -> Order {
         Order { aim: Some(Box::new(aim)), ..Order::new(unnumbered(channel, what), place) }
+    }
+
+    /// The same, about something of which this is at hand: unless too much happens before it is decided, nothing has to be
+    /// looked up for it.
+    pub fn at_hand(self, as_of: Id, at_hand: &AtHand) -> Order {
+        let AtHand { number, last, reaction, reactions, .. } = *at_hand;
+        let head = Some(Head { number, last, floor: Position::default() });
+        Order { found: Found { head, as_of, reaction, reactions, ..Found::default() }, ..self }
+    }
+
+    /// Whether everything is known that it needs, if what changed after `since` is remembered.
+    pub fn is_at_hand(&self, since: Id) -> bool {
+        let can_be = matches!(self.aim.as_deref(), Some(Aim::Edit | Aim::React | Aim::Unreact));
+        can_be && self.found.head.is_some() && self.found.as_of >= since
     }
 
     fn aim_cost(&self) -> usize {

@@ -52,13 +52,15 @@ impl Channels {
         if reaction.message == Id::MIN || reaction.message > self.frontier() {
             return Err(Error::invalid("reaction: no message can have this id"));
         }
-        if must_exist {
-            self.shared.seen_message(caller, channel, reaction.message).await?;
-        }
+        let reaction = Arc::new(reaction);
         let place = self.shared.live.hasher.place(channel);
         let key = Some(self.shared.live.hasher.reaction(place, &reaction));
-        let order = Ordered::aimed(channel, place, What::Reacted(Arc::new(reaction)), Aim::React);
-        self.shared.submit_one(Ordered { key, ..order }).await.map(|placed| placed.id)
+        let order = Ordered { key, ..Ordered::aimed(channel, place, What::Reacted(reaction.clone()), Aim::React) };
+        let order = match must_exist {
+            true => self.shared.seen_message(caller, channel, reaction.message, Some(&reaction)).await?.given_to(order),
+            false => self.shared.with_at_hand(order, channel, &reaction)?,
+        };
+        self.shared.submit_one(order).await.map(|placed| placed.id)
     }
 
     /// Takes a reaction back and returns what it was. Needs [`Rights::WRITE`]; for another user's also
@@ -72,7 +74,8 @@ impl Channels {
         let asked = channel.clone();
         let entry = self.shared.reads.run(move |store| standing(store, &asked, which)).await?;
         demand_own(caller, channel, &entry.reaction.user)?;
-        self.shared.submit_one(self.shared.unreact_order(channel, &entry)).await?;
+        let order = self.shared.unreact_order(channel, &entry);
+        self.shared.submit_one(self.shared.with_at_hand(order, channel, &entry.reaction)?).await?;
         Ok(entry)
     }
 
@@ -151,6 +154,16 @@ impl Shared {
             read(store, &channel, hidden, limit + 1)
         };
         self.reads.run(read).await
+    }
+
+    /// The order with what is at hand of the message that the reaction is to.
+    fn with_at_hand(&self, order: Ordered, channel: &Channel, reaction: &Reaction) -> Result<Ordered> {
+        let as_of = self.live.frontier();
+        let found = self.reads.store.at_hand(channel, reaction.message, Some(reaction))?;
+        Ok(match found {
+            Some(found) => order.at_hand(as_of, &found),
+            None => order,
+        })
     }
 
     pub(crate) fn unreact_order(&self, channel: &Channel, entry: &ReactionEntry) -> Ordered {

@@ -8,8 +8,8 @@ use crate::{
     policies::Policies,
 };
 use model::{
-    Change, Channel, ChannelNumber, Effort, Error, ErrorKind, Head, Id, Position, Reaction, Removal, Result, Seq, Span,
-    Store, Target, Unedit, UserId, What, Window, limits,
+    Author, Change, Channel, ChannelNumber, Effort, Error, ErrorKind, Head, Id, Position, Reaction, Removal, Result,
+    Seq, Span, Store, Target, Unedit, UserId, What, Window, limits,
 };
 use std::sync::Arc;
 
@@ -25,8 +25,12 @@ pub(crate) fn resolve(store: &dyn Store, policies: &Policies, order: &mut Order,
         _ if head.number == ChannelNumber::NONE => found.nothing = true,
         (Aim::Unedit, What::Unedited(unedit)) => {
             let versions = store.versions(channel, unedit.message)?;
-            let there = |edit: &Id| versions.iter().any(|version| version.at == *edit);
-            let edits: Vec<Id> = unedit.edits.iter().copied().filter(there).collect();
+            let going = versions.iter().skip(1).filter(|version| unedit.edits.contains(&version.at));
+            for editor in going.clone().filter_map(|version| version.by.as_ref()) {
+                refuse_held_person(policies, channel, editor)?;
+            }
+            refuse_held(store, policies, channel, &Target::Ids(vec![unedit.message]))?;
+            let edits: Vec<Id> = going.map(|version| version.at).collect();
             found.nothing = edits.is_empty();
             resolved = Some(What::Unedited(Arc::new(Unedit { edits, ..Unedit::clone(unedit) })));
         }
@@ -51,11 +55,15 @@ pub(crate) fn resolve(store: &dyn Store, policies: &Policies, order: &mut Order,
             found.nothing = floor.seq <= head.floor.seq || held.is_some();
             resolved = Some(What::Floored(*floor));
         }
-        (Aim::React, What::Reacted(reaction)) | (Aim::Unreact, What::Unreacted { was: reaction, .. }) => {
+        (Aim::React, What::Reacted(reaction))
+        | (Aim::Unreact | Aim::EraseReaction, What::Unreacted { was: reaction, .. }) => {
+            if matches!(aim, Aim::EraseReaction) {
+                refuse_held_person(policies, channel, &reaction.user)?;
+            }
             found.reaction = store.reaction(channel, reaction)?;
             found.reactions = reactions(store, channel, reaction)?;
         }
-        (Aim::Edit | Aim::Unedit | Aim::React | Aim::Unreact, _) => {
+        (Aim::Edit | Aim::Unedit | Aim::React | Aim::Unreact | Aim::EraseReaction, _) => {
             return Err(Error::internal("an order of two minds"));
         }
     }
@@ -132,6 +140,12 @@ fn refuse_held(store: &dyn Store, policies: &Policies, channel: &Channel, target
         None => Ok(()),
         Some((name, _)) => Err(held_by(&name)),
     }
+}
+
+/// `Conflict` if a legal hold lies on everything of a person, or on everything in the channel.
+fn refuse_held_person(policies: &Policies, channel: &Channel, user: &UserId) -> Result<()> {
+    let policies = policies.of(&channel.app);
+    policies.hold_on(&channel.name, &Author::person(user)).map_or(Ok(()), |hold| Err(held_by(&hold.name)))
 }
 
 /// Those of these messages that no legal hold keeps.

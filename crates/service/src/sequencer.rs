@@ -34,6 +34,9 @@ const LATEST_TICKS: u64 = MAX_TICKS / 2;
 /// How often a request is looked up, because what it is about keeps changing, before it is refused.
 const MOST_ROUNDS: u32 = 1_000;
 
+/// What changed in so many rounds is remembered, for requests that say what was at hand before they were made.
+const ROUNDS_REMEMBERED: usize = 8;
+
 /// What the sequencer works with.
 pub(crate) struct Tools {
     pub store: Arc<dyn Store>,
@@ -61,6 +64,8 @@ pub(crate) struct Sequencer {
     pub(crate) era: u64,
     /// The look-ups whose answers may still be used, by the id up to which they saw everything.
     in_flight: BTreeMap<Id, usize>,
+    /// The frontiers of the last rounds, the oldest first: what changed after it is remembered.
+    lately: VecDeque<Id>,
     slot: u8,
     /// The last tick that was given out.
     pub(crate) last_tick: u64,
@@ -102,6 +107,7 @@ impl Sequencer {
             making: Making::new(&settled),
             era: 0,
             in_flight: BTreeMap::new(),
+            lately: VecDeque::with_capacity(ROUNDS_REMEMBERED),
             slot: settings.slot,
             last_tick: first_tick(&settled),
             last_number: settled.last_number,
@@ -159,7 +165,14 @@ impl Sequencer {
         self.making.now_ticks = self.tools.clock.now_ticks().min(LATEST_TICKS);
         self.making.number_before = self.last_number;
         self.making.room = self.tools.store.room();
-        self.removals.shrink(self.evictable());
+        let frontier = self.tools.live.frontier();
+        if self.lately.back() != Some(&frontier) {
+            if self.lately.len() == ROUNDS_REMEMBERED {
+                self.lately.pop_front();
+            }
+            self.lately.push_back(frontier);
+        }
+        self.forget_what_may_be_forgotten();
     }
 
     /// Whether everything is known that the request's orders need. What is remembered now is noted in them, since it
@@ -170,6 +183,10 @@ impl Sequencer {
         }
         if request.looked_up.is_some_and(|look_up| look_up.era == self.era) {
             return !self.is_overtaken(request);
+        }
+        let remembered_since = self.lately.front().copied().unwrap_or(Id::MAX);
+        if request.undecided().iter().all(|order| order.is_at_hand(remembered_since)) {
+            return true;
         }
         let many = request.orders.len() > 1;
         if !request.undecided().iter_mut().all(|order| recall(&self.known, order)) {
@@ -238,18 +255,31 @@ impl Sequencer {
             *count -= 1;
             if *count == 0 {
                 self.in_flight.remove(&look_up.as_of);
-                let evictable = self.evictable();
-                self.known.shrink(evictable);
-                self.removals.shrink(evictable);
+                self.forget_what_may_be_forgotten();
             }
         }
     }
 
-    /// What changed after this id must be remembered: the batch that is being made, and what look-ups in flight may
-    /// not have seen.
+    fn forget_what_may_be_forgotten(&mut self) {
+        let evictable = self.evictable();
+        self.known.shrink(evictable);
+        self.removals.shrink(evictable);
+    }
+
+    /// Everything is forgotten: nothing that was found before holds.
+    pub(crate) fn forget_all(&mut self) {
+        self.known.forget_all();
+        self.removals.forget_all();
+        self.lately.clear();
+        self.era += 1;
+    }
+
+    /// What changed after this id must be remembered: the batch that is being made, what look-ups in flight may not have
+    /// seen, and the last rounds.
     pub(crate) fn evictable(&self) -> Id {
         let frontier = self.tools.live.frontier();
-        self.in_flight.first_key_value().map_or(frontier, |(as_of, _)| frontier.min(*as_of))
+        let oldest = [self.in_flight.first_key_value().map(|(as_of, _)| *as_of), self.lately.front().copied()];
+        oldest.into_iter().flatten().fold(frontier, Id::min)
     }
 
     /// The next id: the clock's, but never one that is not above all before.

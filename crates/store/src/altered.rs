@@ -8,7 +8,7 @@ use crate::{
     removed::TailRemoved,
     tail::{Part, Place},
 };
-use model::{Id, Position};
+use model::{Id, Position, Seq};
 use std::collections::{BTreeMap, HashMap};
 
 /// What happened in a channel.
@@ -104,6 +104,18 @@ impl<'a> Shown<'a> {
         let shown = *self;
         let edits = self.alterations.edits.range((message, Id::MIN)..=(message, Id::MAX));
         edits.map(|((_, id), place)| (*id, *place)).filter(move |(_, place)| shown.shows(place.batch))
+    }
+
+    /// Whether a message was removed, or a floor is at or above it.
+    pub fn took(&self, seq: Seq) -> bool {
+        let is_below = |floor: Position| seq <= floor.seq;
+        self.floor().is_some_and(is_below) || self.alterations.removed.contains(seq, self.batches)
+    }
+
+    /// The reactions to a message, those that were taken back among them.
+    pub fn reactions_to(&self, message: Id) -> Vec<Id> {
+        let made = self.alterations.reactions.range((message, Id::MIN)..=(message, Id::MAX));
+        made.filter(|(_, place)| self.shows(place.batch)).map(|((_, id), _)| *id).collect()
     }
 
     /// Whether any edit was taken back.

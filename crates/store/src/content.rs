@@ -128,6 +128,11 @@ impl<'a> Content<'a> {
         self.author.map(|user| user.id)
     }
 
+    /// Its author.
+    pub fn author_user(&self) -> Option<UserId> {
+        self.author.map(User::to_user)
+    }
+
     /// The name of its recipient.
     pub fn recipient(&self) -> Option<&'a str> {
         self.recipient.map(|user| user.id)

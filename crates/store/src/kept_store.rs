@@ -16,10 +16,10 @@ use crate::{
     view::{Frozen, View, Views},
 };
 use model::{
-    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage,
-    Head, Id, Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind,
-    Removal, Result, Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version,
-    Window,
+    AppId, ApplyError, AtHand, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error,
+    FeedPage, Head, Id, Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey,
+    RecordKind, Removal, Result, Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target,
+    Version, Window,
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, atomic::AtomicU64},
@@ -340,6 +340,10 @@ impl Store for KeptStore {
 
     fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>> {
         self.shared.read(|view| view.reaction(channel, reaction, &self.shared.names))
+    }
+
+    fn at_hand(&self, channel: &Channel, message: Id, reaction: Option<&Reaction>) -> Result<Option<AtHand>> {
+        self.shared.view()?.at_hand(channel, message, reaction, &self.shared.names)
     }
 
     fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage> {

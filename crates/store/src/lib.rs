@@ -7,6 +7,7 @@
 
 mod alteration;
 mod altered;
+mod at_hand;
 mod block;
 mod changes;
 mod channels;

@@ -179,7 +179,7 @@ impl View {
         Ok(!known.facts.has_reactions && self.next_fresh(number, (Id::MIN, Id::MIN), Id::MAX)?.is_none())
     }
 
-    fn is_taken(&self, number: u64, reaction: Id) -> bool {
+    pub fn is_taken(&self, number: u64, reaction: Id) -> bool {
         self.parts().any(|part| part.with_altered(number, |shown| shown.is_taken(reaction)).unwrap_or(false))
     }
 

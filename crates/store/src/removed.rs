@@ -164,6 +164,14 @@ impl TailRemoved {
         Some(found)
     }
 
+    /// Whether the first `batches` batches removed a message.
+    pub fn contains(&self, seq: Seq, batches: usize) -> bool {
+        let (index, low) = split(seq.0);
+        let is_removed = self.containers.get(&index).is_some_and(|container| container.contains(low).is_some());
+        // No message is removed twice.
+        is_removed && !self.unseen(batches).any(|(.., range)| range.contains(seq))
+    }
+
     /// What the first `batches` batches removed, in their order.
     pub fn ranges(&self, batches: usize) -> Vec<SeqRange> {
         let shown = self.log.iter().take_while(|(batch, ..)| (*batch as usize) < batches);

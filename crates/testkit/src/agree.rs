@@ -68,6 +68,15 @@ impl Pair<'_> {
         Err(format!("paging does not come to an end: {window:?}"))
     }
 
+    /// What is at hand of a message: nothing, or what is so.
+    pub fn at_hand(&self, channel: &Channel, message: Id, reaction: Option<&Reaction>) -> Verdict {
+        let got = self.tested.at_hand(channel, message, reaction).map_err(|error| format!("at_hand: {error:?}"))?;
+        match got {
+            None => Ok(()),
+            got => same("at_hand", &got, &self.oracle.state(channel).at_hand(message, reaction)),
+        }
+    }
+
     /// Part of a channel's change feed.
     pub fn changes(&self, channel: &Channel, after: Id, limit: u32, state: &ChannelState) -> Verdict {
         self.changes_page(channel, after, limit, state).map(drop)
@@ -192,8 +201,13 @@ impl Pair<'_> {
         }
         for id in state.messages().map(|message| message.id).chain(borders) {
             self.equal("versions", |store| store.versions(channel, id))?;
+            self.at_hand(channel, id, None)?;
         }
-        reactions(&state).iter().try_for_each(|was| self.equal("reaction", |store| store.reaction(channel, was)))
+        for was in &reactions(&state) {
+            self.equal("reaction", |store| store.reaction(channel, was))?;
+            self.at_hand(channel, was.message, Some(was))?;
+        }
+        Ok(())
     }
 
     fn span(&self, channel: &Channel, span: Span, nows: &[Id], state: &ChannelState) -> Verdict {

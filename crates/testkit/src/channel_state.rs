@@ -2,7 +2,7 @@
 //! Changes are folded one by one into vectors and maps; every answer is found by looking through all of them.
 
 use model::{
-    Change, ChangesPage, ChannelChange, Edit, Error, ErrorKind, Head, Id, IdempotencyKey, Message, Order, Page,
+    AtHand, Change, ChangesPage, ChannelChange, Edit, Error, ErrorKind, Head, Id, IdempotencyKey, Message, Order, Page,
     Position, Reaction, ReactionAt, ReactionEntry, Removal, RemovedCount, Result, Seq, SeqRange, Span, Target, Unedit,
     Version, What, Window, limits,
 };
@@ -327,6 +327,25 @@ impl ChannelState {
         let due = self.there().filter_map(|message| Some((message.expires_at?, message)));
         due.filter(move |(due, _)| *due <= now)
             .map(|(due, message)| (due, Position { id: message.id, seq: message.seq }))
+    }
+
+    /// What is at hand of a message, if it is there.
+    pub fn at_hand(&self, message: Id, reaction: Option<&Reaction>) -> Option<AtHand> {
+        let found = self.there().find(|found| found.id == message)?;
+        let of_message = Span { after: message.previous(), upto: message };
+        let (reaction, reactions) = match reaction {
+            Some(reaction) => (self.reaction(reaction), self.reactions(of_message, None, u32::MAX).len() as u64),
+            None => (None, 0),
+        };
+        Some(AtHand {
+            number: self.head.number,
+            last: self.head.last,
+            seq: found.seq,
+            author: found.author.clone(),
+            expires_at: found.expires_at,
+            reaction,
+            reactions,
+        })
     }
 
     pub(crate) fn keys(&self) -> impl DoubleEndedIterator<Item = (&Arc<Message>, IdempotencyKey)> {

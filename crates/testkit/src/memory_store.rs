@@ -8,8 +8,8 @@ use crate::{
     selected, valid_batch,
 };
 use model::{
-    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due, Effort,
-    Error, FeedItem, FeedKind, FeedPage, Head, Id, Keyed, Message, Order, Page, Position, Reaction, ReactionAt,
+    AppId, ApplyError, AtHand, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, ChannelNumber, Due,
+    Effort, Error, FeedItem, FeedKind, FeedPage, Head, Id, Keyed, Message, Order, Page, Position, Reaction, ReactionAt,
     ReactionEntry, Record, RecordChange, RecordKey, RecordKind, Removal, Result, Selection, SelectionPage,
     SelectionWindow, Seq, Settled, ShardId, Span, Store, TICKS_PER_SECOND, Target, Version, What, Window,
 };
@@ -192,6 +192,13 @@ impl Store for MemoryStore {
 
     fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>> {
         Ok(self.kept_for_read()?.state(channel).reaction(reaction))
+    }
+
+    fn at_hand(&self, channel: &Channel, message: Id, reaction: Option<&Reaction>) -> Result<Option<AtHand>> {
+        if self.faults.nothing_in_memory() {
+            return Ok(None);
+        }
+        Ok(self.kept().state(channel).at_hand(message, reaction))
     }
 
     fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage> {

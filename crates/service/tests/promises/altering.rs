@@ -21,6 +21,8 @@ enum Step {
     Refuse,
     Maintain,
     Restart,
+    /// Whether anything is at hand, or has to be looked up.
+    Forget(bool),
     Advance(u64),
 }
 
@@ -57,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Refuse),
         3 => Just(Step::Maintain),
         1 => Just(Step::Restart),
+        1 => any::<bool>().prop_map(Step::Forget),
         3 => (1..60_u64).prop_map(Step::Advance),
     ]
 }
@@ -157,6 +160,7 @@ impl World {
                 self.floor = self.floor.max(heads[0].floor.seq.0);
             }
             Step::Restart => self.rig = self.rig.restart(),
+            Step::Forget(empty) => self.rig.store.faults().empty_memory(empty),
             Step::Advance(seconds) => self.rig.clock.advance_seconds(seconds),
         }
     }

@@ -1,9 +1,10 @@
 //! A store that counts what it is asked for.
 
 use model::{
-    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, FeedPage, Head, Id,
-    Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
-    Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
+    AppId, ApplyError, AtHand, Batch, Change, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, FeedPage,
+    Head, Id, Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind,
+    Removal, Result, Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version,
+    Window,
 };
 use std::{
     sync::{
@@ -100,6 +101,10 @@ impl Store for CountingStore {
 
     fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>> {
         self.inner.reaction(channel, reaction)
+    }
+
+    fn at_hand(&self, channel: &Channel, message: Id, reaction: Option<&Reaction>) -> Result<Option<AtHand>> {
+        self.inner.at_hand(channel, message, reaction)
     }
 
     fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage> {

@@ -88,6 +88,38 @@ async fn an_edit_that_meets_a_deletion_is_not_found() {
     assert!(rig.channels.versions(&admin(), &room, ids[0]).await.is_err());
 }
 
+/// Whether the message was at hand when the edit was asked for, or had to be looked up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_that_is_asked_for_before_a_deletion_and_decided_after_it_is_not_found() {
+    for empty_memory in [false, true] {
+        let rig = Arc::new(Rig::new());
+        let ids = [rig.publish("room", "1").await, rig.publish("room", "2").await];
+        rig.store.faults().empty_memory(empty_memory);
+        let gate = rig.store.faults().hold_before_apply();
+        let deleting = rig.clone();
+        let target = Target::Ids(vec![ids[0]]);
+        let deletion = tokio::spawn(async move { deleting.channels.delete(&admin(), &channel("room"), target).await });
+        let until = async |reached: &dyn Fn() -> bool| {
+            while !reached() {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(until(&|| gate.is_reached())).await;
+        let edits = ids.map(|id| {
+            let editing = rig.clone();
+            tokio::spawn(async move { editing.channels.edit(&admin(), &channel("room"), id, revision("y")).await })
+        });
+        within(until(&|| rig.channels.status().queued_requests == 3)).await;
+        gate.open();
+        within(deletion).await.expect("no panic").expect("deleted");
+        let [gone, there] = edits;
+        let refused = within(gone).await.expect("no panic").expect_err("its message is gone");
+        assert_eq!(refused.kind, ErrorKind::NotFound, "empty_memory {empty_memory}");
+        within(there).await.expect("no panic").expect("edited");
+        assert_eq!(texts(&rig.history("room").await), ["y"]);
+    }
+}
+
 #[tokio::test]
 async fn a_reaction_stands_once_and_goes_with_its_message() {
     let rig = Rig::new();

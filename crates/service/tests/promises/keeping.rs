@@ -21,7 +21,7 @@ fn younger(seconds: u64) -> Retention {
     Retention { age: Some(Duration::from_secs(seconds)), ..Retention::default() }
 }
 
-fn user(id: &str) -> UserId {
+pub fn user(id: &str) -> UserId {
     UserId::new(Origin::Pubnub, id, false).expect("a valid user")
 }
 
@@ -29,7 +29,7 @@ fn by(id: &str, text: &str) -> Draft {
     Draft { author: Some(user(id)), ..draft(text) }
 }
 
-async fn say(rig: &Rig, name: &str, who: &str, text: &str) -> Id {
+pub async fn say(rig: &Rig, name: &str, who: &str, text: &str) -> Id {
     rig.channels.publish(&admin(), &channel(name), by(who, text)).await.expect("it is published").id
 }
 
@@ -41,7 +41,7 @@ async fn fill(rig: &Rig, name: &str, count: usize) -> Vec<Id> {
     ids
 }
 
-async fn count(rig: &Rig, room: &Channel) -> u64 {
+pub async fn count(rig: &Rig, room: &Channel) -> u64 {
     rig.channels.count(&admin(), room, Span::ALL).await.expect("a count")
 }
 
@@ -55,7 +55,7 @@ fn floor(rig: &Rig, room: &Channel) -> Seq {
     model::Store::heads(&*rig.store, std::slice::from_ref(room)).expect("heads")[0].floor.seq
 }
 
-async fn maintain(rig: &Rig) {
+pub async fn maintain(rig: &Rig) {
     while rig.channels.maintain().await.expect("a round") {}
 }
 

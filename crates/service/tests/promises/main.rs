@@ -5,6 +5,7 @@ mod altering;
 mod counting;
 mod doubt;
 mod editing;
+mod erasing;
 mod groups;
 mod keeping;
 mod load;

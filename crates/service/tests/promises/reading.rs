@@ -1,8 +1,8 @@
 //! Pages: who may see what of them, what they cost, and that one reads one's own writes.
 
 use crate::{counting::CountingStore, rig::*};
-use model::{Channel, ErrorKind, Id, Order, Seq, Span};
-use service::{Access, Caller, Channels, Query, Reach, Rights, Rule, Scope, Settings};
+use model::{Channel, ErrorKind, Id, Order, Origin, Reaction, Seq, Span, UserId};
+use service::{Access, Caller, Channels, Query, Reach, Revision, Rights, Rule, Scope, Settings, Unreact};
 use std::sync::Arc;
 use testkit::ManualClock;
 
@@ -21,6 +21,30 @@ fn newest(n: u32) -> Caller {
     let mut access = Access::admin();
     access.window.newest = Some(n);
     Caller { access: Arc::new(access), ..admin() }
+}
+
+/// What is said lately is edited and reacted to without a read; what is not at hand is looked up.
+#[tokio::test]
+async fn a_recent_message_is_edited_and_reacted_to_without_a_read() {
+    let (store, channels) = counting();
+    let room = channel("room");
+    let ids = fill(&channels, &room, 2).await;
+    let ann = UserId::new(Origin::Native, "ann", true).expect("a user");
+    let revision = || Revision { payload: draft("y").payload, extras: None };
+    let smile = |message| Reaction { message, user: ann.clone(), kind: "reaction".into(), value: "smile".into() };
+    for (id, is_read) in [(ids[0], false), (ids[1], true)] {
+        store.inner.faults().empty_memory(is_read);
+        store.take();
+        channels.edit(&admin(), &room, id, revision()).await.expect("edited");
+        channels.react(&admin(), &room, smile(id), true).await.expect("a reaction");
+        assert_eq!(store.take().0 > 0, is_read);
+        let again = channels.react(&admin(), &room, smile(id), true).await.expect_err("it stands");
+        assert_eq!(again.kind, ErrorKind::Conflict);
+        channels.unreact(&admin(), &room, Unreact::Same(smile(id))).await.expect("taken back");
+        channels.react(&admin(), &room, smile(id), true).await.expect("again");
+    }
+    let page = channels.history(&admin(), &room, &Query::newest(10)).await.expect("a page");
+    assert_eq!(texts(&page.page.messages), ["y", "y"]);
 }
 
 #[tokio::test]

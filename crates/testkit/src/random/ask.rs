@@ -94,7 +94,8 @@ impl<S: StoreUnderTest> Run<S> {
 
     pub(super) fn versions(&self, n: u8, of: Place) -> Verdict {
         let message = self.place(n, of);
-        self.equal("versions", |store| store.versions(&room(n), message))
+        self.equal("versions", |store| store.versions(&room(n), message))?;
+        self.pair().at_hand(&room(n), message, None)
     }
 
     pub(super) fn reactions(&self, question: &Question) -> Verdict {
@@ -107,7 +108,8 @@ impl<S: StoreUnderTest> Run<S> {
 
     pub(super) fn reaction(&self, draft: &ReactionDraft) -> Verdict {
         let reaction = self.reaction_of(draft);
-        self.equal("reaction", |store| store.reaction(&room(draft.room), &reaction))
+        self.equal("reaction", |store| store.reaction(&room(draft.room), &reaction))?;
+        self.pair().at_hand(&room(draft.room), reaction.message, Some(&reaction))
     }
 
     pub(super) fn changes(&self, n: u8, after: Place, limit: u32) -> Verdict {
@@ -249,6 +251,7 @@ impl<S: StoreUnderTest> Run<S> {
                 let value = value_of(value);
                 let other = Reaction { user: author_of(user), value, ..Reaction::clone(was) };
                 self.equal("reaction", |store| store.reaction(room, &other))?;
+                self.pair().at_hand(room, other.message, Some(&other))?;
             }
         }
         Ok(())
