@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::bench::BenchArguments;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
 
 const EXAMPLES: &str = "\
@@ -17,6 +17,10 @@ Examples:
       serves it; config.example.toml explains every setting
   scrollback verify --data scrollback-data
       reads a data folder through and tells what is wrong with it
+  scrollback backup --to /backups/chat
+      copies what changed since the last point, while the program runs or not
+  scrollback restore --from /backups/chat --to new-data
+      makes a data folder of the newest point; backup --list tells which there are
 
 Exit codes: 0 done; 1 refused or failed, the reason is on standard error; 2 the command line is wrong.";
 
@@ -41,6 +45,10 @@ pub enum Command {
     Check(ConfigArguments),
     /// Read a data folder through and tell what is wrong with it; the program that uses it must be stopped.
     Verify(VerifyArguments),
+    /// Copy what a data folder holds, as of one moment, into a folder of backups; the program may run.
+    Backup(BackupArguments),
+    /// Make a new data folder of a backup.
+    Restore(RestoreArguments),
     /// Put load on a running server and measure it.
     Bench(BenchArguments),
 }
@@ -90,6 +98,58 @@ pub struct VerifyArguments {
     /// The data folder.
     #[arg(long, value_name = "DIR", default_value = "scrollback-data")]
     pub data: PathBuf,
+}
+
+const BACKUP_HELP: &str = "\
+Each run adds a *point*: everything that was acknowledged up to one moment, and nothing in part. Its name is the last id
+that it has. Files that an earlier point has are not copied again. A run that is cut short adds no point and harms none;
+the next one goes on from there. The search index is not in it: it is made again at the first start.
+
+Examples:
+  scrollback backup --data scrollback-data --to /backups/chat --keep 14
+      adds a point, keeps the newest 14
+  scrollback backup --list /backups/chat
+  scrollback backup --check /backups/chat
+      reads all that is there against its checksums";
+
+/// What to back up, and where to.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = BACKUP_HELP, group(ArgGroup::new("what").required(true)))]
+pub struct BackupArguments {
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = "scrollback-data")]
+    pub data: PathBuf,
+    /// Add a point to the backups in this folder, best on another disk. A new or empty one begins them.
+    #[arg(long, value_name = "FOLDER", group = "what")]
+    pub to: Option<PathBuf>,
+    /// After that, keep so many of the newest points and let older ones go.
+    #[arg(long, value_name = "N", requires = "to")]
+    pub keep: Option<usize>,
+    /// Tell the points in this folder, the oldest first: id, time, size.
+    #[arg(long, value_name = "FOLDER", group = "what")]
+    pub list: Option<PathBuf>,
+    /// Read the backups in this folder through, and tell what is damaged.
+    #[arg(long, value_name = "FOLDER", group = "what")]
+    pub check: Option<PathBuf>,
+}
+
+const RESTORE_HELP: &str = "\
+Every file is checked while it is copied; a damaged one is named and ends the restoration. Cut short, the same command goes
+on. Clients that were ahead of the point are not told anything again: what was acknowledged after it is not there.";
+
+/// What to restore.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = RESTORE_HELP)]
+pub struct RestoreArguments {
+    /// The folder of backups.
+    #[arg(long, value_name = "FOLDER")]
+    pub from: PathBuf,
+    /// The data folder to make: a new or an empty one.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Which point, as `backup --list` tells them; the newest, if not said.
+    #[arg(long, value_name = "ID")]
+    pub point: Option<u64>,
 }
 
 /// How log lines look.

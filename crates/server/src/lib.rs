@@ -2,14 +2,17 @@
 //! nothing about messages; that is the work of `service`.
 
 mod access;
+mod backup;
 mod bench;
 mod cli;
 mod clock;
 mod config;
+mod control;
 mod describe;
 #[doc(hidden)]
 pub mod fuzzing;
 mod logging;
+mod progress;
 mod searching;
 mod serve;
 mod storage;
@@ -27,6 +30,8 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Bench(arguments) => bench(arguments),
     };
     match outcome {

@@ -6,7 +6,9 @@ use crate::{
     cli::ServeArguments,
     clock::SystemClock,
     config::Config,
-    configured, describe, logging, searching,
+    configured,
+    control::Control,
+    describe, logging, searching,
     storage::{Storage, StorageOptions},
 };
 use anyhow::Context;
@@ -20,6 +22,7 @@ use std::{io::Write, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
 };
 
 /// How long the sequencer gets to finish after the last request has ended.
@@ -54,6 +57,7 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
 
 async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let storage = Arc::new(storage);
     let index = searching::open(&config.data, &config.search).context("opening the search index")?;
     let search = searching::capability(index.as_ref());
     let parts = Parts { store: storage.store(), fanout: None, search, clock: clock.clone() };
@@ -70,8 +74,10 @@ async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyho
         index.follow(storage.store()).context("starting the search index")?;
         searching::register_metrics(index, &mut registry);
     }
+    let clock_of_commands = clock.clone();
     let router = router(&config, &channels, clock, registry, &stop).await?;
 
+    let control = answer_commands(&config, storage, clock_of_commands, &stop);
     print_banner(&config, &listener)?;
     let ended = edge::serve(listener, router, config.edge.clone(), metrics, stop).await;
     if ended.cut > 0 {
@@ -80,11 +86,30 @@ async fn serve(config: Config, listener: TcpListener, storage: Storage) -> anyho
     if tokio::time::timeout(SERVICE_STOP, channels.stop()).await.is_err() {
         tracing::warn!("the sequencer did not stop in time; what was acknowledged is safe in the log");
     }
+    if let Some(control) = control {
+        control.await?;
+    }
     if let Some(index) = index {
         tokio::task::spawn_blocking(move || index.close()).await?;
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Answers commands that are given beside the running program. Without that it serves all the same.
+fn answer_commands(
+    config: &Config,
+    storage: Arc<Storage>,
+    clock: Arc<dyn Clock>,
+    stop: &CancellationToken,
+) -> Option<JoinHandle<()>> {
+    match Control::bind(&config.data, storage, clock) {
+        Ok(control) => Some(tokio::spawn(control.serve(stop.clone()))),
+        Err(error) => {
+            tracing::warn!(%error, "no socket in the data folder: a backup needs the program stopped");
+            None
+        }
+    }
 }
 
 async fn router(

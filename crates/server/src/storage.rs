@@ -1,19 +1,28 @@
 //! The store on the data folder: opens it, and shows its numbers as metrics.
 
-use model::{AppId, Store};
+use model::{AppId, Settled, ShardId, Store, TICKS_PER_MS};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use store::KeptStore;
-use store_disk::{DiskSettings, FileLogSettings, FolderLock};
+use store_disk::{Capture, DiskSettings, EngineTable, FileLogSettings, FolderLock, Place};
+
+/// The epoch of the one owner on one machine.
+const EPOCH: u64 = 1;
 
 /// The store of a data folder, which no other program can use meanwhile.
 pub struct Storage {
     store: Arc<KeptStore>,
+    table: Arc<EngineTable>,
+    data: PathBuf,
     _lock: FolderLock,
 }
 
@@ -47,8 +56,23 @@ impl Storage {
             settings.tail_bytes = bytes;
         }
         let (log, table, lock) = store_disk::open(data, &disk)?;
-        let store = KeptStore::open(Box::new(log), Arc::new(table), settings)?;
-        Ok(Storage { store: Arc::new(store), _lock: lock })
+        let table = Arc::new(table);
+        let store = Arc::new(KeptStore::open(Box::new(log), table.clone(), settings)?);
+        Ok(Storage { store, table, data: data.to_owned(), _lock: lock })
+    }
+
+    /// Decides what the log holds, for a command that has the folder to itself.
+    pub fn settle(&self) -> model::Result<Settled> {
+        self.store.settle(ShardId::default(), EPOCH)
+    }
+
+    /// Captures a point with everything that was acknowledged so far. Publishing goes on meanwhile.
+    pub fn capture(&self, now_ticks: u64) -> model::Result<Capture> {
+        let taken_ms = now_ticks / TICKS_PER_MS;
+        self.store.at_rest(|rest| {
+            let place = Place { batch: rest.last_batch, id: rest.last_id };
+            store_disk::capture(&self.data, &self.table, place, taken_ms)
+        })
     }
 
     /// The store as the service takes it.

@@ -6,12 +6,8 @@ use crate::{
 };
 use anyhow::{Context, bail, ensure};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use model::{ShardId, Store};
 use std::{fmt::Display, path::Path, time::Duration};
 use store::Progress;
-
-/// The epoch of the one owner on one machine.
-const EPOCH: u64 = 1;
 
 /// Verifies a data folder; what is wrong is on standard output, and makes an error.
 pub fn run(arguments: &VerifyArguments) -> anyhow::Result<()> {
@@ -23,7 +19,7 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<()> {
     tell(data, &damaged?)?;
     let storage = Storage::open(data, StorageOptions::default(), None).context("opening the data folder")?;
     let store = storage.kept();
-    store.settle(ShardId::default(), EPOCH).context("reading the log")?;
+    storage.settle().context("reading the log")?;
     // What is only in the log yet becomes blocks first, so that it is read and checked like the rest.
     store.flush().context("moving the log into the tables")?;
     let bar = progress_bar("{spinner} {pos} messages, {msg}, {elapsed}");

@@ -6,10 +6,12 @@
 //! log/          the log (docs/storage-format.md)
 //! tables/       the engine's files
 //! quarantine/   copies of what was found damaged
+//! capture/      links to the files of a point that is being backed up
 //! ballast       zeros that keep room back for a full disk
 //! ```
 
 use crate::{
+    backup,
     ballast::Ballast,
     disk::{Disk, RealDisk},
     log::{FileLog, random},
@@ -25,7 +27,9 @@ use std::{
 };
 
 const FORMAT_VERSION: &str = "1";
-const ID_NAME: &str = "store.id";
+pub(crate) const ID_NAME: &str = "store.id";
+pub(crate) const LOG: &str = "log";
+pub(crate) const TABLES: &str = "tables";
 const NEW_ID_NAME: &str = "store.id.new";
 /// Open files that the program asks the system for: tables, sockets and what else it needs.
 const OPEN_FILES_WANTED: u64 = 65_536;
@@ -62,7 +66,9 @@ pub fn open(dir: &Path, settings: &DiskSettings) -> Result<(FileLog, EngineTable
     };
     fs::create_dir_all(dir).map_err(cannot)?;
     let lock = lock(dir)?;
-    let (log_dir, tables, quarantine) = (dir.join("log"), dir.join("tables"), dir.join("quarantine"));
+    backup::refuse_unfinished(dir)?;
+    backup::clear_capture(dir)?;
+    let (log_dir, tables, quarantine) = (dir.join(LOG), dir.join(TABLES), dir.join("quarantine"));
     let known = read_id(&dir.join(ID_NAME))?;
     let id = match known {
         Some(id) => id,
@@ -92,12 +98,22 @@ pub fn open(dir: &Path, settings: &DiskSettings) -> Result<(FileLog, EngineTable
 pub fn verify_tables(dir: &Path, progress: &mut dyn FnMut(u64)) -> Result<Vec<String>> {
     let _lock = lock(dir)?;
     match read_id(&dir.join(ID_NAME))? {
-        Some(_) => table::verify(&dir.join("tables"), progress),
+        Some(_) => table::verify(&dir.join(TABLES), progress),
         None => Ok(Vec::new()),
     }
 }
 
-fn lock(dir: &Path) -> Result<FolderLock> {
+/// The id of the store in a data folder, if there is one.
+pub(crate) fn store_id(dir: &Path) -> Result<Option<u64>> {
+    read_id(&dir.join(ID_NAME))
+}
+
+/// What the file says that names the store.
+pub(crate) fn id_text(id: u64) -> String {
+    format!("scrollback store format {FORMAT_VERSION}\nid {id:016x}\n")
+}
+
+pub(crate) fn lock(dir: &Path) -> Result<FolderLock> {
     let path = dir.join("lock");
     let cannot = |error: io::Error| {
         Error::unavailable(format!("cannot lock the data folder with {}: {error}", path.display())).with_source(error)
@@ -137,7 +153,7 @@ fn begin_creation(dir: &Path) -> Result<u64> {
     if let Ok(Some(id)) = read_id(&path) {
         return Ok(id);
     }
-    for part in ["log", "tables"] {
+    for part in [LOG, TABLES] {
         let holds_files = fs::read_dir(dir.join(part)).is_ok_and(|mut entries| entries.next().is_some());
         if holds_files {
             let text = format!("the data folder {} holds {part} but no {ID_NAME}", dir.display());
@@ -145,7 +161,7 @@ fn begin_creation(dir: &Path) -> Result<u64> {
         }
     }
     let id = random();
-    let text = format!("scrollback store format {FORMAT_VERSION}\nid {id:016x}\n");
+    let text = id_text(id);
     let written = File::create(&path).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;

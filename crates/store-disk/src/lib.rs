@@ -1,6 +1,8 @@
 //! The devices on one machine: a log in files ([`FileLog`]) and a table on an embedded engine ([`EngineTable`]), both
-//! in one data folder that [`open`] locks and checks. What is kept in them is the business of `store`.
+//! in one data folder that [`open`] locks and checks; and copies of such a folder, taken while it is in use
+//! ([`BackupFolder`]). What is kept in them is the business of `store`.
 
+mod backup;
 mod ballast;
 mod disk;
 mod folder;
@@ -8,6 +10,7 @@ mod log;
 mod settings;
 mod table;
 
+pub use backup::{Added, BackupFolder, Capture, Place, Point, PointSummary, StoredFile, capture, captured, restore};
 pub use folder::{DiskSettings, FolderLock, open, verify_tables};
 #[doc(hidden)]
 pub use log::fuzzing;

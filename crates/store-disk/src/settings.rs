@@ -70,3 +70,9 @@ pub(crate) const CREATE_SYNC_BYTES: u64 = 4 << 20;
 pub(crate) const READ_PIECE_BYTES: usize = 1 << 20;
 /// How long the background waits after an error before it tries again.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Files of a point, and how often a list of tables is read again that merging replaces while its files are linked.
+pub(crate) const POINT_FILES: usize = 1_000_000;
+pub(crate) const LINK_ATTEMPTS: usize = 100;
+/// Bytes of a backup that are copied at once, and after which the copy is synced.
+pub(crate) const COPY_PIECE_BYTES: usize = 256 << 10;
+pub(crate) const COPY_SYNC_BYTES: u64 = 4 << 20;

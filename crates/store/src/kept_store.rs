@@ -9,7 +9,7 @@ use crate::{
     flush::Flusher,
     lists::{self, indexed::Indexed},
     meta::{self, Meta},
-    settings::{SNAPSHOT_WAIT, Settings},
+    settings::{REST_ATTEMPTS, SNAPSHOT_WAIT, Settings},
     stats::{Stats, StoreStatus},
     tail::Tail,
     verify::{Finding, Progress},
@@ -34,6 +34,15 @@ use std::{
 pub struct KeptStore {
     shared: Arc<Shared>,
     flusher: Option<JoinHandle<()>>,
+}
+
+/// How far a table goes that has everything and is not being written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rest {
+    /// The last batch.
+    pub last_batch: u64,
+    /// The last id.
+    pub last_id: Id,
 }
 
 /// What committer, readers and flush share.
@@ -118,6 +127,22 @@ impl KeptStore {
                 return Err(Error::unavailable("the flush failed, the log still has everything").with_source(why));
             }
         }
+    }
+
+    /// Moves everything that was applied so far into the table and calls `take` while nobody writes the table: what the
+    /// table's device has then is the whole store as of the place that `take` is told, without any log. Batches go on to
+    /// be applied meanwhile; only the flush waits.
+    pub fn at_rest<T>(&self, take: impl FnOnce(Rest) -> Result<T>) -> Result<T> {
+        let shared = &self.shared;
+        for _ in 0..REST_ATTEMPTS {
+            self.flush()?;
+            let _writer = shared.table_writer();
+            let meta = Meta::open(&*shared.table, &*shared.table.snapshot()?, shared.shard)?;
+            if meta.flushing <= meta.checkpoint.batch {
+                return take(Rest { last_batch: meta.checkpoint.batch, last_id: meta.checkpoint.last_id });
+            }
+        }
+        Err(Error::unavailable("the tables are not at rest: flushes fail and are tried again"))
     }
 
     /// The store in numbers.

@@ -52,7 +52,7 @@ mod view;
 mod walk;
 mod wire;
 
-pub use kept_store::KeptStore;
+pub use kept_store::{KeptStore, Rest};
 pub use settings::Settings;
 pub use stats::StoreStatus;
 pub use verify::{Finding, Progress};

@@ -54,6 +54,8 @@ impl Default for Settings {
 
 /// How long a read waits for the next view when the table took its snapshot back.
 pub(crate) const SNAPSHOT_WAIT: Duration = Duration::from_secs(2);
+/// How often a table that is to come to rest is flushed again because the next flush was begun and cut short.
+pub(crate) const REST_ATTEMPTS: u32 = 5;
 /// How often the flush looks after the table when there is nothing to flush.
 pub(crate) const TABLE_POLL: Duration = Duration::from_secs(1);
 /// Channels of which a snapshot's facts are kept in memory.

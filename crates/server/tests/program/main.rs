@@ -1,5 +1,6 @@
 //! The whole program on an empty folder and a free port: what it promises to those who run it.
 
+mod backups;
 mod bad_input;
 mod changing;
 mod commands;

@@ -90,7 +90,7 @@ impl FileLog {
                 return Err(scene.judge_super(&text));
             }
             Found::Nothing if create && slots.is_empty() => {
-                let empty = Super { sequence: 1, store_id, next_generation: 1, live: Vec::new(), ready: Vec::new() };
+                let empty = empty(store_id);
                 supers.write(&empty).map_err(|error| cannot("create the log in", dir, error))?;
                 empty
             }
@@ -132,6 +132,16 @@ impl FileLog {
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.as_ref()
     }
+}
+
+/// Makes the log of a store whose tables have everything: an empty one, in a directory that has none or such a one.
+pub(crate) fn make_empty(dir: &Path, store_id: u64) -> io::Result<()> {
+    let (mut supers, _) = SuperFiles::open(Arc::new(RealDisk), dir);
+    supers.write(&empty(store_id))
+}
+
+fn empty(store_id: u64) -> Super {
+    Super { sequence: 1, store_id, next_generation: 1, live: Vec::new(), ready: Vec::new() }
 }
 
 impl Log for FileLog {

@@ -53,3 +53,8 @@ pub fn superblock(input: &[u8]) {
         assert_eq!(superblock::decode(&superblock::encode(&found)), Ok(found));
     }
 }
+
+/// The list of a point in a folder of backups.
+pub fn point(input: &[u8]) {
+    crate::backup::fuzz_point(input);
+}

@@ -19,4 +19,4 @@ mod tests;
 
 pub use damage::Loss;
 pub use file_log::FileLog;
-pub(crate) use file_log::random;
+pub(crate) use file_log::{make_empty, random};

@@ -1,7 +1,7 @@
 //! One opening of the engine and the handles of its keyspaces.
 
 use super::inventory;
-use crate::{disk, settings::EngineSettings};
+use crate::{backup::StoredFile, disk, settings::EngineSettings};
 use bytes::Bytes;
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
@@ -134,6 +134,22 @@ impl Engine {
             runs_max: spaces.values().map(Keyspace::l0_table_count).max().unwrap_or(0),
             merges: self.merges && !self.is_poisoned(),
         }
+    }
+
+    /// Links all files of the tables into `to`, without a journal, which holds no row; what there is then, with paths below
+    /// `to`. Nobody may write meanwhile.
+    pub fn link_files(&self, dir: &Path, to: &Path) -> Result<Vec<StoredFile>> {
+        let mut files = Vec::new();
+        let spaces = self.spaces();
+        let numbers = spaces.values().filter_map(|keyspace| Some(keyspace.path().file_name()?.to_owned()));
+        for number in numbers.chain([inventory::NAMES_SPACE.into()]) {
+            let below = Path::new(inventory::KEYSPACES).join(&number);
+            for file in inventory::link_space(&dir.join(&below), &to.join(&below))? {
+                files.push(StoredFile { path: format!("{}/{}", below.display(), file.path), ..file });
+            }
+        }
+        files.push(inventory::copy_version(dir, to)?);
+        Ok(files)
     }
 
     fn keyspace(&self, space: Space) -> fjall::Result<Keyspace> {

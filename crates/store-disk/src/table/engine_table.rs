@@ -5,6 +5,7 @@ use super::{
     snapshot::Pins,
 };
 use crate::{
+    backup::StoredFile,
     ballast::{Ballast, Release},
     settings::{EngineSettings, MERGE_PAUSE, MERGE_PAUSE_MOST},
 };
@@ -77,6 +78,12 @@ impl EngineTable {
             pins: Pins::default(),
             ballast,
         })
+    }
+
+    /// Links all files of the tables into `to`, on the same file system; what there is then, with paths below `to`. It is
+    /// the rows of this moment: nobody may write meanwhile.
+    pub(crate) fn link_files(&self, to: &Path) -> Result<Vec<StoredFile>> {
+        self.engine_for_writing()?.link_files(&self.dir, to)
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {

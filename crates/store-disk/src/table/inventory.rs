@@ -12,6 +12,7 @@
 //! ```
 //! The space 0 holds the names of the others.
 
+use crate::{backup::StoredFile, settings::LINK_ATTEMPTS};
 use lsm_tree::{AbstractTree, Guard, SeqNo, SequenceNumberCounter};
 use model::{Error, ErrorKind, Result};
 use std::{
@@ -22,9 +23,18 @@ use std::{
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 const VERSION: &[u8] = b"FJL\x03";
-const NAMES_SPACE: &str = "0";
+pub(super) const NAMES_SPACE: &str = "0";
+pub(super) const KEYSPACES: &str = "keyspaces";
 const CURRENT_BYTES: usize = 8 + 16 + 1;
 const READ_BYTES: usize = 256 << 10;
+
+/// The list of a space that counts.
+struct List {
+    current: [u8; CURRENT_BYTES],
+    number: u64,
+    content: Vec<u8>,
+    tables: Vec<Listed>,
+}
 
 /// A table that a list names.
 struct Listed {
@@ -34,7 +44,7 @@ struct Listed {
 
 /// Whether an engine was made in `dir`, to the last of its first files.
 pub(super) fn is_made(dir: &Path) -> io::Result<bool> {
-    Ok(dir.join("version").try_exists()? && dir.join("keyspaces").join(NAMES_SPACE).join("current").try_exists()?)
+    Ok(dir.join("version").try_exists()? && dir.join(KEYSPACES).join(NAMES_SPACE).join("current").try_exists()?)
 }
 
 /// Refuses, by the file's name, what the engine would take for less than it is. Does not read the tables themselves, but
@@ -72,7 +82,7 @@ pub(crate) fn verify(dir: &Path, progress: &mut dyn FnMut(u64)) -> Result<Vec<St
 
 /// The folders of all spaces that the engine has to find.
 fn spaces(dir: &Path) -> Result<Vec<PathBuf>> {
-    let keyspaces = dir.join("keyspaces");
+    let keyspaces = dir.join(KEYSPACES);
     let names = keyspaces.join(NAMES_SPACE);
     for table in tables(&names)? {
         verify_table(&table, &mut |_| {})?;
@@ -90,30 +100,97 @@ fn spaces(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
+/// Links the tables of the space in `space` into the folder `to`, which is made, and copies the list that counts; what
+/// there is then, with paths below `to`. Nobody may write the space meanwhile; merging may go on, and what it replaces
+/// between list and link is looked up again: it changes no row.
+pub(super) fn link_space(space: &Path, to: &Path) -> Result<Vec<StoredFile>> {
+    let cannot = |path: &Path, error: io::Error| {
+        Error::unavailable(format!("cannot link the tables into {}: {error}", path.display())).with_source(error)
+    };
+    let tables = to.join("tables");
+    fs::create_dir_all(&tables).map_err(|error| cannot(&tables, error))?;
+    let mut attempt = 1;
+    let list = loop {
+        let before = current(space)?;
+        match link_listed(space, &tables) {
+            Ok(list) => break list,
+            Err(_) if attempt < LINK_ATTEMPTS && current(space)? != before => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    };
+    let mut files = Vec::with_capacity(list.tables.len() + 2);
+    for (name, content) in [("current".to_owned(), &list.current[..]), (format!("v{}", list.number), &list.content)] {
+        fs::write(to.join(&name), content).map_err(|error| cannot(to, error))?;
+        files.push(StoredFile { path: name, bytes: content.len() as u64, checksum: xxh3_128(content) });
+    }
+    for table in list.tables {
+        let name = table.path.file_name().unwrap_or_default().to_string_lossy();
+        let linked = tables.join(&*name);
+        let bytes = fs::metadata(&linked).map_err(|error| cannot(&linked, error))?.len();
+        files.push(StoredFile { path: format!("tables/{name}"), bytes, checksum: table.checksum });
+    }
+    Ok(files)
+}
+
+/// Copies the mark of an engine.
+pub(super) fn copy_version(dir: &Path, to: &Path) -> Result<StoredFile> {
+    let content = read(&dir.join("version"))?;
+    fs::write(to.join("version"), &content).map_err(|error| unreadable(to, &error))?;
+    Ok(StoredFile { path: "version".into(), bytes: content.len() as u64, checksum: xxh3_128(&content) })
+}
+
+fn link_listed(space: &Path, tables: &Path) -> Result<List> {
+    let list = read_list(space)?;
+    for table in &list.tables {
+        let link = tables.join(table.path.file_name().unwrap_or_default());
+        match fs::hard_link(&table.path, &link) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged(&table.path, "it is listed and missing"));
+            }
+            // By an earlier attempt: numbers of tables are never given to others.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                let text = format!(
+                    "cannot link {}: {error}; without hard links, stop the program and copy the folder",
+                    table.path.display()
+                );
+                return Err(Error::unavailable(text).with_source(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(list)
+}
+
 /// What the list of a space names.
 fn tables(space: &Path) -> Result<Vec<Listed>> {
-    let current_path = space.join("current");
-    let current = read(&current_path)?;
-    let Ok(current): Result<[u8; CURRENT_BYTES], _> = current.try_into() else {
-        return Err(damaged(&current_path, "it has another length"));
-    };
+    read_list(space).map(|list| list.tables)
+}
+
+fn current(space: &Path) -> Result<[u8; CURRENT_BYTES]> {
+    let path = space.join("current");
+    read(&path)?.try_into().map_err(|_| damaged(&path, "it has another length"))
+}
+
+fn read_list(space: &Path) -> Result<List> {
+    let current = current(space)?;
     let number = u64::from_le_bytes(current[..8].try_into().expect("8 bytes"));
     let checksum = u128::from_le_bytes(current[8..24].try_into().expect("16 bytes"));
     let list_path = space.join(format!("v{number}"));
-    let list = read(&list_path)?;
-    if xxh3_128(&list) != checksum || current[24] != 0 {
+    let content = read(&list_path)?;
+    if xxh3_128(&content) != checksum || current[24] != 0 {
         return Err(damaged(&list_path, "its checksum, which `current` tells, does not fit"));
     }
     let unknown = || damaged(&list_path, "it has a form that this version does not know");
-    let archive = sfa::Reader::from_reader(&mut Cursor::new(&list)).map_err(|_| unknown())?;
+    let archive = sfa::Reader::from_reader(&mut Cursor::new(&content)).map_err(|_| unknown())?;
     let section = archive.toc().section(b"tables").ok_or_else(unknown)?;
-    let bytes = list.get(section.pos() as usize..).and_then(|bytes| bytes.get(..section.len() as usize));
+    let bytes = content.get(section.pos() as usize..).and_then(|bytes| bytes.get(..section.len() as usize));
     let found = parse(&mut Fields(bytes.ok_or_else(unknown)?)).ok_or_else(unknown)?;
     let listed = |(number, checksum): (u64, u128)| {
         let path = space.join("tables").join(number.to_string());
         Listed { path, checksum }
     };
-    Ok(found.into_iter().map(listed).collect())
+    let tables = found.into_iter().map(listed).collect();
+    Ok(List { current, number, content, tables })
 }
 
 /// Levels of runs of tables, as the engine writes them: number and checksum of each table.
