@@ -1,5 +1,5 @@
 //! Everything that a person or CI runs on the workspace, in one place: `cargo xtask test | ci | tidy | interop |
-//! soak | fuzz | bench`.
+//! soak | cuts | fuzz | bench`.
 //!
 //! What a step checks stands in its own module; the order of the steps, and what makes a run fail, stands here.
 
@@ -41,6 +41,8 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Only the power cuts of the real program, between any two calls that it makes instead of a sample.
+    Cuts,
     /// The fuzz targets of `fuzz/`, each for a bounded time (needs a C++ compiler).
     Fuzz {
         /// How long each of them runs.
@@ -81,6 +83,7 @@ fn run(task: Task) -> Result<()> {
         Task::Tidy => tidy_step(&mut steps, &root)?,
         Task::Interop => interop::run(&mut steps, &root)?,
         Task::Soak { seconds } => soak(&mut steps, &root, seconds)?,
+        Task::Cuts => cuts(&mut steps, &root)?,
         Task::Fuzz { seconds, targets } => return fuzz::run(&root, seconds, &targets),
         Task::Bench { arguments } => return bench(&root, &arguments),
     }
@@ -106,6 +109,12 @@ fn soak(steps: &mut Steps, root: &Path, seconds: u32) -> Result<()> {
         cargo(root, &["test", "--locked", "-p", "server", "--test", "program", test, "--", "--nocapture"]);
     command.env(SOAK_VARIABLE, seconds.to_string());
     steps.tests("soak", command)
+}
+
+fn cuts(steps: &mut Steps, root: &Path) -> Result<()> {
+    let mut command = cargo(root, &["test", "--locked", "-p", "server", "--test", "worst_day", "power::"]);
+    command.env("SCROLLBACK_CUTS", "all");
+    steps.tests("power cuts", command)
 }
 
 fn bench(root: &Path, arguments: &[String]) -> Result<()> {

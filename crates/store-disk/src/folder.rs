@@ -64,12 +64,16 @@ pub fn open(dir: &Path, settings: &DiskSettings) -> Result<(FileLog, EngineTable
     let cannot = |error: io::Error| {
         Error::unavailable(format!("cannot use the data folder {}: {error}", dir.display())).with_source(error)
     };
-    fs::create_dir_all(dir).map_err(cannot)?;
+    make_dir(dir).map_err(cannot)?;
     let lock = lock(dir)?;
     backup::refuse_unfinished(dir)?;
     backup::clear_capture(dir)?;
     let (log_dir, tables, quarantine) = (dir.join(LOG), dir.join(TABLES), dir.join("quarantine"));
     let known = read_id(&dir.join(ID_NAME))?;
+    if known.is_none() {
+        // An earlier start may have made it, and ended before its name was durable.
+        sync_dir(parent_of(dir)).map_err(cannot)?;
+    }
     let id = match known {
         Some(id) => id,
         None => begin_creation(dir)?,
@@ -84,6 +88,9 @@ pub fn open(dir: &Path, settings: &DiskSettings) -> Result<(FileLog, EngineTable
     let free_bytes = Box::new(move || RealDisk.free_bytes(&data));
     let ballast = Arc::new(Ballast::open(dir, settings.ballast_bytes, free_bytes).map_err(cannot)?);
     let (engine, kept) = (settings.engine.clone(), Some(ballast.clone()));
+    if known.is_none() {
+        table::remove_unfinished(&tables).map_err(cannot)?;
+    }
     let table = EngineTable::open_with(&tables, &quarantine, engine, kept, known.is_none())?;
     let log = log.with_ballast(ballast);
     if known.is_none() {
@@ -169,6 +176,25 @@ fn begin_creation(dir: &Path) -> Result<u64> {
     });
     written.map_err(|error| Error::unavailable(format!("cannot write {}: {error}", path.display())))?;
     Ok(id)
+}
+
+/// Makes a directory and what is missing above it, with durable names: one that a power cut takes back takes along all
+/// that was synced inside.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.try_exists()? {
+        return Ok(());
+    }
+    let parent = parent_of(dir);
+    make_dir(parent)?;
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_dir(parent),
+    }
+}
+
+fn parent_of(dir: &Path) -> &Path {
+    let parent = dir.parent().unwrap_or(Path::new("/"));
+    if parent.as_os_str().is_empty() { Path::new(".") } else { parent }
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {

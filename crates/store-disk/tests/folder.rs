@@ -1,7 +1,7 @@
 //! The data folder is locked, versioned, and made in steps that a crash may cut short.
 
 use std::{fs, path::Path};
-use store::device::{Log, Table};
+use store::device::{Log, Space, SpaceRows, Table};
 use store_disk::{DiskSettings, FileLogSettings, open};
 use testkit::log_suite::record;
 
@@ -85,6 +85,54 @@ fn a_lost_id_is_refused_and_a_creation_cut_short_goes_on() {
     assert!(id.exists() && !new_id.exists());
     fs::remove_file(&id).expect("the id can be removed");
     assert!(refusal(dir.path()).contains("holds log but no store.id"));
+}
+
+/// What a power cut in the very first start may leave, or a kill: nothing was in it, so it begins anew.
+#[test]
+fn a_creation_cut_off_in_the_midst_of_its_files_begins_anew() {
+    let cut_off: [(&str, &[u8]); 4] =
+        [("log/super-a", b""), ("tables/0.jnl", b""), ("tables/version", b"FJL"), ("tables/keyspaces/0/v0", b"half")];
+    for (file, bytes) in cut_off {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        fill(dir.path());
+        for part in ["log", "tables"] {
+            fs::remove_dir_all(dir.path().join(part)).expect("removed");
+        }
+        fs::rename(dir.path().join("store.id"), dir.path().join("store.id.new")).expect("it was not finished");
+        let file = dir.path().join(file);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(file, bytes).expect("written");
+        fill(dir.path());
+        fill_again(dir.path());
+    }
+}
+
+/// The engine's own list of spaces names one whose folder a power cut took back, before anything was in it.
+#[test]
+fn a_space_cut_off_while_it_was_made_is_empty_and_any_other_that_is_missing_is_damage() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let row = (b"key".as_slice().into(), Some(b"value".as_slice().into()));
+    let write = |space| {
+        let (_log, table, _lock) = open(dir.path(), &settings()).expect("the folder opens");
+        table.write(&mut [SpaceRows { space, rows: vec![row.clone()] }].into_iter()).expect("written");
+    };
+    write(Space::Records);
+    write(Space::Edits);
+    let newest = dir.path().join("tables/keyspaces/2");
+    fs::remove_dir_all(&newest).expect("removed");
+    let refused = refusal(dir.path());
+    assert!(refused.contains("keyspaces/2") && refused.contains("damaged"), "{refused}");
+
+    fs::write(dir.path().join("tables/unfinished"), format!("{:<64}", Space::Edits.name())).expect("written");
+    {
+        let (_log, table, _lock) = open(dir.path(), &settings()).expect("nothing was in it");
+        let snapshot = table.snapshot().expect("a snapshot");
+        assert_eq!(snapshot.get(Space::Edits, b"key").expect("read"), None);
+        assert_eq!(snapshot.get(Space::Records, b"key").expect("read").as_deref(), Some(b"value".as_slice()));
+    }
+    write(Space::Edits);
+    fs::remove_dir_all(&newest).expect("removed");
+    assert!(refusal(dir.path()).contains("keyspaces/2"), "it is not being made any more");
 }
 
 fn fill_again(dir: &Path) {

@@ -31,7 +31,12 @@ impl Program {
     }
 
     pub fn start_with(data: &Path, arguments: &[&str]) -> Program {
-        let mut child = serve(data, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        Program::spawn(serve(data, arguments))
+    }
+
+    /// The same with a command that serves.
+    pub fn spawn(mut command: Command) -> Program {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let address = line.trim_end().rsplit('/').next().expect("an address").parse();
@@ -104,9 +109,11 @@ impl Drop for Program {
 
 /// The command that serves a folder on a free port.
 pub fn serve(data: &Path, arguments: &[&str]) -> Command {
-    let mut command = scrollback(&["serve", "--listen", "127.0.0.1:0", "--log-segment", LOG_SEGMENT]);
-    if !arguments.contains(&"--ballast") {
-        command.args(["--ballast", BALLAST]);
+    let mut command = scrollback(&["serve", "--listen", "127.0.0.1:0"]);
+    for (name, value) in [("--log-segment", LOG_SEGMENT), ("--ballast", BALLAST)] {
+        if !arguments.contains(&name) {
+            command.args([name, value]);
+        }
     }
     command.arg("--data").arg(data).args(arguments);
     command

@@ -89,7 +89,8 @@ impl FileLog {
                 let text = format!("it belongs to store {:016x}, not {store_id:016x}", content.store_id);
                 return Err(scene.judge_super(&text));
             }
-            Found::Nothing if create && slots.is_empty() => {
+            // A new store's first `super` may have been cut off: nobody was answered before both copies were there.
+            Found::Nothing | Found::Damaged(_) if create && slots.is_empty() => {
                 let empty = empty(store_id);
                 supers.write(&empty).map_err(|error| cannot("create the log in", dir, error))?;
                 empty

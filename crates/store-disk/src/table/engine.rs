@@ -1,6 +1,6 @@
 //! One opening of the engine and the handles of its keyspaces.
 
-use super::inventory;
+use super::{inventory, making};
 use crate::{backup::StoredFile, disk, settings::EngineSettings};
 use bytes::Bytes;
 use fjall::{
@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, RwLock},
 };
 use store::device::{Space, SpaceRows, TableStatus};
@@ -28,6 +28,7 @@ pub(super) type SpaceMap = Arc<BTreeMap<Space, Keyspace>>;
 
 /// An open engine.
 pub(super) struct Engine {
+    dir: PathBuf,
     db: Database,
     /// Whether it merges in the background.
     merges: bool,
@@ -64,8 +65,18 @@ impl Engine {
             }
             opened => opened.map_err(cannot)?,
         };
+        if create {
+            // The engine does not make the name of its first folder durable.
+            making::end(dir).map_err(|error| cannot(error.into()))?;
+        }
         let spaces = open_spaces(&db)?;
-        Ok(Engine { db, merges, spaces: Mutex::new(Arc::new(spaces)), publishing: RwLock::new(()) })
+        Ok(Engine {
+            dir: dir.to_owned(),
+            db,
+            merges,
+            spaces: Mutex::new(Arc::new(spaces)),
+            publishing: RwLock::new(()),
+        })
     }
 
     /// Whether it was opened to merge.
@@ -157,11 +168,9 @@ impl Engine {
         if let Some(keyspace) = spaces.get(&space) {
             return Ok(keyspace.clone());
         }
+        making::begin(&self.dir, space)?;
         let keyspace = self.db.keyspace(&space.name(), || options(space))?;
-        // The engine syncs what lies inside the new directory, but not the directory's own name.
-        if let Some(parent) = keyspace.path().parent() {
-            File::open(parent)?.sync_all()?;
-        }
+        making::end(&self.dir)?;
         Arc::make_mut(&mut spaces).insert(space, keyspace.clone());
         Ok(keyspace)
     }

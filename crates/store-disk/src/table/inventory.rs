@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! version                       marks an engine
+//! unfinished                    the name of the space that is being made, if there is one
 //! lock                          empty
 //! 0.jnl                         the journal, which holds no row
 //! keyspaces/N/current           which list of the space N counts, and the checksum of that list
@@ -12,6 +13,7 @@
 //! ```
 //! The space 0 holds the names of the others.
 
+use super::making;
 use crate::{backup::StoredFile, settings::LINK_ATTEMPTS};
 use lsm_tree::{AbstractTree, Guard, SeqNo, SequenceNumberCounter};
 use model::{Error, ErrorKind, Result};
@@ -45,6 +47,22 @@ struct Listed {
 /// Whether an engine was made in `dir`, to the last of its first files.
 pub(super) fn is_made(dir: &Path) -> io::Result<bool> {
     Ok(dir.join("version").try_exists()? && dir.join(KEYSPACES).join(NAMES_SPACE).join("current").try_exists()?)
+}
+
+/// Removes an engine that is not whole from a folder whose creation was cut off, in whatever order its files reached the
+/// disk: the engine would not open over it, and no row was ever in it.
+pub(crate) fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    if is_made(dir)? && check(dir).is_ok() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => fs::remove_dir_all(entry.path())?,
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    File::open(dir)?.sync_all()
 }
 
 /// Refuses, by the file's name, what the engine would take for less than it is. Does not read the tables themselves, but
@@ -90,12 +108,17 @@ fn spaces(dir: &Path) -> Result<Vec<PathBuf>> {
     let cannot = |error: lsm_tree::Error| damaged(&names, &error.to_string());
     let (written, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
     let tree = lsm_tree::Config::new(&names, written, visible).open().map_err(cannot)?;
+    let unfinished = making::unfinished(dir).map_err(|error| unreadable(dir, &error))?;
     let mut folders = vec![names.clone()];
     for row in tree.prefix(b"n", SeqNo::MAX, None) {
-        let key = row.key().map_err(cannot)?;
+        let (key, name) = row.into_inner().map_err(cannot)?;
         let number = key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
         let number = number.ok_or_else(|| damaged(&names, "a name of a space has no number"))?;
-        folders.push(keyspaces.join(number.to_string()));
+        let folder = keyspaces.join(number.to_string());
+        if unfinished.as_ref().is_some_and(|unfinished| unfinished.as_bytes() == &*name) {
+            finish(dir, &folder)?;
+        }
+        folders.push(folder);
     }
     Ok(folders)
 }
@@ -159,6 +182,17 @@ fn link_listed(space: &Path, tables: &Path) -> Result<List> {
         }
     }
     Ok(list)
+}
+
+/// Makes a space whole that was being made when the power was cut: it is empty.
+fn finish(dir: &Path, space: &Path) -> Result<()> {
+    let has_list = space.join("current").try_exists();
+    if !has_list.map_err(|error| unreadable(space, &error))? {
+        let (written, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
+        let made = lsm_tree::Config::new(space, written, visible).open().map(drop);
+        made.map_err(|error| damaged(space, &error.to_string()))?;
+    }
+    making::end(dir).map_err(|error| unreadable(dir, &error))
 }
 
 /// What the list of a space names.

@@ -4,7 +4,8 @@
 mod engine;
 mod engine_table;
 mod inventory;
+mod making;
 mod snapshot;
 
 pub use engine_table::EngineTable;
-pub(crate) use inventory::verify;
+pub(crate) use inventory::{remove_unfinished, verify};
