@@ -11,7 +11,7 @@ use crate::{
 };
 use model::{
     AppId, Author, Change, Channel, ChannelEntry, Effort, ErrorKind, Id, Message, Order as Direction, RecordKind,
-    Result, Seq, Span, Target, Unedit, UserId, What, Window, limits,
+    Result, Seq, Span, Unedit, UserId, What, Window, limits,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -287,8 +287,8 @@ impl At {
         let (own, others): (Vec<_>, Vec<_>) =
             page.messages.into_iter().partition(|message| person.is(message.author.as_ref()));
         if !own.is_empty() {
-            let target = Target::Ids(own.iter().map(|message| message.id).collect());
-            keeper.submit_one(keeper.removal(&self.channel, Aim::Delete { target, by: Some(mark.clone()) }))?;
+            let ids = own.iter().map(|message| message.id).collect();
+            keeper.submit_one(keeper.removal(&self.channel, Aim::Erase { ids, by: mark.clone() }))?;
         }
         for message in others.iter().filter(|message| message.edited_at.is_some()) {
             self.edits(keeper, person, mark, message)?;

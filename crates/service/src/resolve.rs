@@ -42,6 +42,15 @@ pub(crate) fn resolve(store: &dyn Store, policies: &Policies, order: &mut Order,
             found.nothing = messages == 0;
             resolved = Some(what);
         }
+        (Aim::Erase { ids, by }, _) => {
+            let target = Target::Ids(ids.clone());
+            refuse_held(store, policies, channel, &target)?;
+            // Nothing is due at the beginning of time.
+            let removal = Removal { by: Some(by.clone()), ..store.removable(channel, &target, Id::MIN)? };
+            found.messages = removal.count();
+            found.nothing = found.messages == 0;
+            resolved = Some(What::Deleted(Arc::new(removal)));
+        }
         (Aim::Expire { ids, .. }, _) => {
             // Nothing is due at the beginning of time: what is due and still there is what expires.
             let ids = not_held(store, policies, channel, ids)?;
