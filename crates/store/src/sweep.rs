@@ -144,7 +144,7 @@ impl<'a> Sweeper<'a> {
                 break;
             }
             left.containers.pop_first();
-            self.container(&place, &mut removed, container, last, every)?;
+            self.container(&place, &mut removed, container, (facts.swept.seq, last), every)?;
         }
         self.facts.push((number, facts));
         Ok(left)
@@ -207,13 +207,13 @@ impl<'a> Sweeper<'a> {
         Ok(())
     }
 
-    /// Blanks what is gone in the blocks of a container of seqs.
+    /// Blanks what is gone in the blocks of a container of seqs, of those that are not dropped whole.
     fn container(
         &mut self,
         place: &Place,
         removed: &mut Removed<'_>,
         container: u64,
-        last: Seq,
+        (swept, last): (Seq, Seq),
         every: bool,
     ) -> Result<()> {
         let first = Seq((container * CONTAINER_SEQS).max(place.floor.seq.0 + 1).max(1));
@@ -226,7 +226,7 @@ impl<'a> Sweeper<'a> {
             }
             if group > from {
                 let seqs = (Seq(from * BLOCK_MESSAGES + 1), Seq(group * BLOCK_MESSAGES));
-                self.blank_between(place, removed, seqs, every)?;
+                self.blank_between(place, removed, (swept, seqs), every)?;
             }
             group += 1;
         }
@@ -242,7 +242,7 @@ impl<'a> Sweeper<'a> {
         &mut self,
         place: &Place,
         removed: &mut Removed<'_>,
-        (first, last): (Seq, Seq),
+        (swept, (first, last)): (Seq, (Seq, Seq)),
         every: bool,
     ) -> Result<()> {
         let view = self.view;
@@ -252,6 +252,11 @@ impl<'a> Sweeper<'a> {
             let Some(block) = view.visible(row?)? else { continue };
             if block.seq(0) > last {
                 break;
+            }
+            // The view still has what was dropped just now; written anew it would come back, and below `swept` nobody
+            // would find what a flush merges into it.
+            if block.last().1 <= swept {
+                continue;
             }
             self.blank(&block, every, |seq| Ok(seq <= place.floor.seq || removed.has(seq)?))?;
         }

@@ -116,6 +116,28 @@ pub fn erasing_changes_no_answer<S: StoreUnderTest>(open: impl Fn() -> S) {
     story.holds(&[&room, &channel("untouched")], |_| {});
 }
 
+/// What is published behind a floor, an erasure and a flush is read, wherever these fall between the borders of blocks.
+pub fn what_comes_after_a_floor_and_an_erasure_is_read<S: StoreUnderTest>(open: impl Fn() -> S) {
+    let mut story = Story::open(open);
+    let mut rooms = Vec::new();
+    for (before, between, after) in [(9, 3, 6), (9, 7, 2), (7, 1, 1), (8, 1, 8), (12, 5, 1), (1, 1, 6), (130, 3, 130)] {
+        let room = channel(&format!("{before} {between} {after}"));
+        let all = story.publish(&room, 0..before);
+        story.bench.tested.flush();
+        let last = all.last().expect("there is one");
+        story.bench.builder.floor(&room, Position { id: last.id, seq: last.seq });
+        story.apply();
+        let some = story.publish(&room, 0..between);
+        story.delete(&room, &some[..1]);
+        story.erase(std::slice::from_ref(&room));
+        story.publish(&room, 0..after);
+        story.bench.tested.flush();
+        story.agrees(&[&room], "after all that");
+        rooms.push(room);
+    }
+    story.holds(&rooms.iter().collect::<Vec<_>>(), |_| {});
+}
+
 /// A channel to which everything happened, half of it where old messages are kept.
 fn eventful<S: StoreUnderTest>(open: impl Fn() -> S) -> (Story<S>, Channel, Vec<Arc<Message>>) {
     let mut story = Story::open(open);

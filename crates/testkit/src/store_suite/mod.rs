@@ -120,6 +120,7 @@ macro_rules! store_suite {
             what_is_due_is_told_until_it_is_gone,
             sweeping_changes_no_answer,
             erasing_changes_no_answer,
+            what_comes_after_a_floor_and_an_erasure_is_read,
             a_selection_is_what_its_selectors_say,
             selections_stay_exact_whatever_happens,
             long_selections_are_ranked_exactly,
