@@ -1,5 +1,5 @@
 //! Everything that a person or CI runs on the workspace, in one place: `cargo xtask test | ci | tidy | interop |
-//! soak | cuts | fuzz | bench`.
+//! soak | cuts | simulate | fuzz | bench`.
 //!
 //! What a step checks stands in its own module; the order of the steps, and what makes a run fail, stands here.
 
@@ -43,6 +43,18 @@ enum Task {
     },
     /// Only the power cuts of the real program, between any two calls that it makes instead of a sample.
     Cuts,
+    /// Only the simulation of the service, with more seeds than among the tests, or with one that failed.
+    Simulate {
+        /// How many seeds.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// The first of them.
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// This one alone; if it fails, it is made smaller.
+        #[arg(long, conflicts_with_all = ["seeds", "from"])]
+        seed: Option<u64>,
+    },
     /// The fuzz targets of `fuzz/`, each for a bounded time (needs a C++ compiler).
     Fuzz {
         /// How long each of them runs.
@@ -84,6 +96,10 @@ fn run(task: Task) -> Result<()> {
         Task::Interop => interop::run(&mut steps, &root)?,
         Task::Soak { seconds } => soak(&mut steps, &root, seconds)?,
         Task::Cuts => cuts(&mut steps, &root)?,
+        Task::Simulate { seeds, from, seed } => {
+            let (seeds, from) = seed.map_or((seeds, from), |seed| (1, seed));
+            simulate(&mut steps, &root, seeds, from)?;
+        }
         Task::Fuzz { seconds, targets } => return fuzz::run(&root, seconds, &targets),
         Task::Bench { arguments } => return bench(&root, &arguments),
     }
@@ -115,6 +131,18 @@ fn cuts(steps: &mut Steps, root: &Path) -> Result<()> {
     let mut command = cargo(root, &["test", "--locked", "-p", "server", "--test", "worst_day", "power::"]);
     command.env("SCROLLBACK_CUTS", "all");
     steps.tests("power cuts", command)
+}
+
+/// Which seeds the simulation takes, for the test that it is.
+const SEEDS_VARIABLE: &str = "SCROLLBACK_SIMULATION_SEEDS";
+const FROM_VARIABLE: &str = "SCROLLBACK_SIMULATION_FROM";
+
+fn simulate(steps: &mut Steps, root: &Path, seeds: u64, from: u64) -> Result<()> {
+    let test = "runs_of_many_seeds_tell_everybody_the_truth";
+    let mut command =
+        cargo(root, &["test", "--locked", "-p", "service", "--test", "simulation", test, "--", "--nocapture"]);
+    command.env(SEEDS_VARIABLE, seeds.to_string()).env(FROM_VARIABLE, from.to_string());
+    steps.tests("simulation", command)
 }
 
 fn bench(root: &Path, arguments: &[String]) -> Result<()> {

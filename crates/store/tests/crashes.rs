@@ -313,7 +313,7 @@ impl History {
     }
 
     fn check(&self) {
-        let store = &self.tested.store;
+        let store = self.tested.store();
         let now = self.builder.next_id();
         for (room, state) in &self.oracle.states(self.builder.shard()) {
             self.check_pages(room, state, now);
@@ -330,12 +330,12 @@ impl History {
             let found = store.record(&key).expect("records are read").map(|record| record.value.to_vec());
             assert_eq!(found.as_ref(), self.records.get(&(b'a' + name)));
         }
-        let findings = store.verify(&mut |_| {}).expect("verify reads everything");
+        let findings = self.tested.store.verify(&mut |_| {}).expect("verify reads everything");
         assert_eq!(findings, [], "verify is silent");
     }
 
     fn check_pages(&self, room: &Channel, state: &ChannelState, now: Id) {
-        let store = &self.tested.store;
+        let store = self.tested.store();
         let ids: Vec<Id> = state.messages().map(|message| message.id).collect();
         let (some, other) = (ids[ids.len() / 3], ids[ids.len() - 1 - ids.len() / 4]);
         let spans = [Span::ALL, Span { after: some.min(other), upto: some.max(other) }];
@@ -376,7 +376,7 @@ impl History {
             for (order, offset, limit) in [(Order::Ascending, 0, 10_000), (Order::Descending, 3, 7)] {
                 let window = SelectionWindow { span: Span::ALL, order, offset, limit, now };
                 let ask = |store: &dyn Store| store.select(&app(), &selection, &window).expect("selecting works");
-                assert_eq!(ask(&self.tested.store), ask(&self.oracle), "{selection:?} {window:?}");
+                assert_eq!(ask(self.tested.store()), ask(&self.oracle), "{selection:?} {window:?}");
             }
         }
     }
@@ -395,7 +395,7 @@ impl History {
                 .collect();
             (reactions, made, removable, floor, head, versions)
         };
-        assert_eq!(ask(&self.tested.store), ask(&self.oracle), "{room:?}");
+        assert_eq!(ask(self.tested.store()), ask(&self.oracle), "{room:?}");
         let changes = self.tested.store.changes(room, Id::MIN, 10_000).expect("changes are read");
         let judged = judge::changes(&changes, Id::MIN, 10_000, &self.oracle.state(room), self.oracle.newest());
         judged.unwrap_or_else(|why| panic!("{room:?}: {why}"));

@@ -62,7 +62,7 @@ fn a_hole_between_checkpoint_and_log_refuses_the_start() {
         tested.store.apply(&batch_of(&mut builder, 3)).unwrap();
     }
     let records = tested.log.records();
-    tested.store.close();
+    drop(tested.store);
     let holed = LogDisk::new();
     let mut log = holed.open();
     store::device::Log::replay(&mut log, 0, &mut |_| Ok(())).unwrap();
@@ -112,7 +112,7 @@ fn a_damaged_block_is_named_and_nothing_is_made_up() {
     tested.store.apply(&batch_of(&mut builder, 300)).unwrap();
     tested.flush();
     let OnMemory { store, log, table, .. } = tested;
-    store.close();
+    drop(store);
     let key = first_block(&table);
     assert!(table.flip(store::device::Space::Blocks(1), &key, 40), "there is a block of channel 1");
     let tested = OnMemory::open(log, table, Settings::default());
