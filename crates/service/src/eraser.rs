@@ -288,7 +288,7 @@ impl At {
             page.messages.into_iter().partition(|message| person.is(message.author.as_ref()));
         if !own.is_empty() {
             let ids = own.iter().map(|message| message.id).collect();
-            keeper.submit_one(keeper.removal(&self.channel, Aim::Erase { ids, by: mark.clone() }))?;
+            keeper.submit_one(keeper.removal(&self.channel, Aim::EraseMessages { ids, by: mark.clone() }))?;
         }
         for message in others.iter().filter(|message| message.edited_at.is_some()) {
             self.edits(keeper, person, mark, message)?;

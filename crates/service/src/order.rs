@@ -36,7 +36,7 @@ pub(crate) enum Aim {
     /// What is there of the target goes.
     Delete { target: Target, by: Option<UserId> },
     /// These go that are there, due or not: a clock that runs ahead keeps nothing back.
-    Erase { ids: Vec<Id>, by: UserId },
+    EraseMessages { ids: Vec<Id>, by: UserId },
     /// These go, whose time is over at `at`.
     Expire { ids: Vec<Id>, at: Id },
     /// Everything up to here goes.
@@ -123,9 +123,9 @@ impl Order {
 
     fn aim_cost(&self) -> usize {
         match self.aim.as_deref() {
-            Some(Aim::Delete { target: Target::Ids(ids), .. } | Aim::Erase { ids, .. } | Aim::Expire { ids, .. }) => {
-                size_of_val(&ids[..])
-            }
+            Some(
+                Aim::Delete { target: Target::Ids(ids), .. } | Aim::EraseMessages { ids, .. } | Aim::Expire { ids, .. },
+            ) => size_of_val(&ids[..]),
             _ => 0,
         }
     }
@@ -179,7 +179,7 @@ impl Request {
         let removes = |order: &Order| {
             matches!(
                 order.aim.as_deref(),
-                Some(Aim::Delete { .. } | Aim::Erase { .. } | Aim::Expire { .. } | Aim::Floor(_))
+                Some(Aim::Delete { .. } | Aim::EraseMessages { .. } | Aim::Expire { .. } | Aim::Floor(_))
             )
         };
         self.orders.iter().any(removes)

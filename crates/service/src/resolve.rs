@@ -42,7 +42,7 @@ pub(crate) fn resolve(store: &dyn Store, policies: &Policies, order: &mut Order,
             found.nothing = messages == 0;
             resolved = Some(what);
         }
-        (Aim::Erase { ids, by }, _) => {
+        (Aim::EraseMessages { ids, by }, _) => {
             let target = Target::Ids(ids.clone());
             refuse_held(store, policies, channel, &target)?;
             // Nothing is due at the beginning of time.
