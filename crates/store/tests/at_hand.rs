@@ -24,22 +24,22 @@ fn a_message_in_the_tail_is_at_hand_and_one_in_the_table_is_not() {
     builder.edit(&room, &old, "older");
     builder.react(&room, &smile(old.id));
     tested.store.apply(&builder.batch()).expect("applied");
-    assert_eq!(at_hand(&tested.store, &room, old.id).map(|found| found.reactions), Some(1));
+    assert_eq!(at_hand(&*tested.store, &room, old.id).map(|found| found.reactions), Some(1));
     tested.flush();
-    assert_eq!(at_hand(&tested.store, &room, old.id), None, "only the table has it");
+    assert_eq!(at_hand(&*tested.store, &room, old.id), None, "only the table has it");
 
     let [new, gone] = ["new", "gone"].map(|text| builder.publish(&room, text));
     let reaction = builder.react(&room, &smile(new.id));
     tested.store.apply(&builder.batch()).expect("applied");
-    assert!(at_hand(&tested.store, &room, gone.id).is_some());
+    assert!(at_hand(&*tested.store, &room, gone.id).is_some());
     builder.delete(&room, removal_of(std::slice::from_ref(&gone)));
     tested.store.apply(&builder.batch()).expect("applied");
     let mut tested = tested;
     for restarted in [false, true] {
-        let found = at_hand(&tested.store, &room, new.id).expect("it is in the tail");
+        let found = at_hand(&*tested.store, &room, new.id).expect("it is in the tail");
         assert_eq!((found.seq, found.last.seq, found.reaction), (Seq(2), Seq(3), Some(reaction)), "{restarted}");
-        assert_eq!(at_hand(&tested.store, &room, gone.id), None);
-        assert_eq!(at_hand(&tested.store, &channel("nowhere"), new.id), None);
+        assert_eq!(at_hand(&*tested.store, &room, gone.id), None);
+        assert_eq!(at_hand(&*tested.store, &channel("nowhere"), new.id), None);
         tested = tested.restart();
         tested.store.settle(builder.shard(), builder.epoch()).expect("it settles");
     }

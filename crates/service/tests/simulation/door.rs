@@ -4,9 +4,10 @@
 
 use crate::lies::{Liar, Lie};
 use model::{
-    AppId, ApplyError, Batch, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage, Head, Id,
-    Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind, Removal, Result,
-    Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version, Window,
+    AppId, ApplyError, AtHand, Batch, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage,
+    Head, Id, Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind,
+    Removal, Result, Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version,
+    Window,
 };
 use std::{
     sync::{
@@ -149,6 +150,10 @@ impl Store for Door {
 
     fn lacks_reactions(&self, channel: &Channel) -> Result<bool> {
         self.open()?.lacks_reactions(channel)
+    }
+
+    fn at_hand(&self, channel: &Channel, message: Id, reaction: Option<&Reaction>) -> Result<Option<AtHand>> {
+        self.open()?.at_hand(channel, message, reaction)
     }
 
     fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {

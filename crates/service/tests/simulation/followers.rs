@@ -224,7 +224,9 @@ impl World {
 
     fn is_in_window(&self, follower: &Follower, told: &ChannelChange) -> Verdict {
         let Some((after, above)) = follower.seen_at_first.get(&told.channel) else { return Ok(()) };
-        let after = if follower.policies_changed { Id::MIN } else { *after };
+        // A clock that was set back shows again what was too old by then.
+        let (now_after, _) = self.hidden_of(&follower.caller, &told.channel);
+        let after = if follower.policies_changed { Id::MIN } else { now_after.min(*after) };
         let above = if follower.policies_changed { Seq::NONE } else { *above };
         match &told.what {
             What::Published { message, .. } => {
