@@ -150,5 +150,14 @@ mod tests {
             handles.clear(now_ms).await.expect("they are cleared");
             assert_eq!(notes(&handles).await, left, "at {now_ms}");
         }
+        let many = 3 * limits::CLEARED_NOTES as usize + 1;
+        for _ in 0..many {
+            let ticket = handles.open_handle(&handles.seal(query(), Id::MIN, 3_000), 3_000).expect("it is good");
+            assert!(handles.spend(&ticket).await.expect("it is spent"));
+        }
+        handles.clear(3_600).await.expect("they are cleared");
+        assert_eq!(notes(&handles).await, 1_000, "a full answer of them");
+        handles.clear(3_601).await.expect("they are cleared");
+        assert_eq!(notes(&handles).await, 0, "however many there are");
     }
 }

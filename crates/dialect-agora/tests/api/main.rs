@@ -9,3 +9,5 @@ mod house;
 mod paging;
 mod second;
 mod sending;
+mod tokens;
+mod vectors;
