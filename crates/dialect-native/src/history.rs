@@ -40,7 +40,7 @@ pub(crate) fn parse(mut params: Params<'_>, page_messages: u32) -> Result<Query,
 }
 
 /// Whose messages: `author` is the id of a user, whichever door it came through, proved or not; `origin` names the door.
-fn author(params: &mut Params<'_>) -> Result<Option<Author>, Problem> {
+pub(crate) fn author(params: &mut Params<'_>) -> Result<Option<Author>, Problem> {
     let (id, origin) = (params.take("author")?, params.take("origin")?);
     match (id, origin) {
         (None, Some(_)) => Err(Problem::invalid("origin", "it goes with an author")),

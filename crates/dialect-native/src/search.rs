@@ -3,9 +3,8 @@
 use crate::{
     Native,
     call::{Answer, Call},
-    convert,
     error::Problem,
-    history::{bounds, order},
+    history::{author, bounds, order},
     json,
     json::push_string,
     params::Params,
@@ -16,7 +15,8 @@ use model::{ChannelName, Id, Order};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{Hit, Hits, SearchQuery};
 
-const KNOWN: [&str; 10] = ["q", "channel", "after", "since", "before", "upto", "order", "limit", "author", "type"];
+const KNOWN: [&str; 11] =
+    ["q", "channel", "after", "since", "before", "upto", "order", "limit", "author", "origin", "type"];
 
 impl Native {
     pub(crate) async fn search(&self, call: Call<'_>) -> Answer {
@@ -35,7 +35,7 @@ fn parse(mut params: Params<'_>) -> Result<SearchQuery, Problem> {
     let (_, span) = bounds(&mut params)?;
     let order = order(&mut params)?.unwrap_or(Order::Descending);
     let limit = params.take_number("limit", 1..=FOUND_MESSAGES_MOST, FOUND_MESSAGES)? as u32;
-    let author = params.take("author")?.map(|id| convert::author(&id)).transpose()?;
+    let author = author(&mut params)?;
     let custom_type = params.take("type")?.map(|text| text.into());
     params.finish(&KNOWN)?;
     Ok(SearchQuery { words, channels, span, order, limit, author, custom_type })
@@ -94,6 +94,9 @@ fn next(hits: &Hits, query: &SearchQuery) -> String {
     }
     if let Some(author) = &query.author {
         link += &format!("&author={}", encoded(&author.id));
+        if let Some(origin) = author.origin {
+            link += &format!("&origin={}", wire::origin_name(origin));
+        }
     }
     if let Some(custom_type) = &query.custom_type {
         link += &format!("&type={}", encoded(custom_type));
@@ -116,8 +119,8 @@ mod tests {
 
     #[test]
     fn a_link_asks_for_the_rest_of_the_same() {
-        let asked =
-            query("q=caf%C3%A9+x&channel=a/b&channel=c&author=ann&type=note&limit=5&after=10").expect("a query");
+        let asked = query("q=caf%C3%A9+x&channel=a/b&channel=c&author=ann&origin=pubnub&type=note&limit=5&after=10")
+            .expect("a query");
         assert_eq!(asked.channels.as_ref().map(Vec::len), Some(2));
         let covered = Span { after: Id::from_raw(40), upto: Id::from_raw(90) };
         let hits = Hits { list: Vec::new(), covered, more: true, indexed: Id::from_raw(90) };

@@ -108,6 +108,9 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Every origin.
+    pub const ALL: [Origin; 5] = [Origin::Native, Origin::Pubnub, Origin::Scaledrone, Origin::Agora, Origin::Osmium];
+
     /// The origin with this stored number.
     pub fn from_number(number: u8) -> Option<Origin> {
         Some(match number {

@@ -1,7 +1,7 @@
 //! What the service asks of a full-text index. An index lies beside the store, follows the store's feed, and can be
 //! made again from the store at any time: it says where to look, never what is there.
 
-use crate::{AppId, ChannelName, Id, Message, Order, Result, Span, UserId};
+use crate::{AppId, Author, ChannelName, Id, Message, Order, Result, Span};
 
 /// Finds messages by their words.
 ///
@@ -43,7 +43,7 @@ pub struct Sought<'a> {
     /// How many candidates at most.
     pub limit: usize,
     /// Only messages of this author.
-    pub author: Option<&'a UserId>,
+    pub author: Option<&'a Author>,
     /// Only messages of this custom type.
     pub custom_type: Option<&'a str>,
 }

@@ -6,7 +6,7 @@ use crate::{
     text::text_of,
     words::{pieces, terms},
 };
-use model::{AppId, Channel, ChannelName, Message, Seq, UserId};
+use model::{AppId, Author, Channel, ChannelName, Message, Origin, Seq, UserId};
 use std::collections::HashSet;
 use tantivy::{
     TantivyDocument, Term,
@@ -94,8 +94,11 @@ impl Fields {
         Term::from_field_bytes(self.channel, &channel_bytes(channel))
     }
 
-    pub fn author(&self, author: &UserId) -> Term {
-        Term::from_field_text(self.author, &author_term(author))
+    /// One for each user who is meant.
+    pub fn authors(&self, author: &Author) -> impl Iterator<Item = Term> {
+        let users = Origin::ALL.into_iter().flat_map(|origin| [false, true].map(|verified| (origin, verified)));
+        let users = users.map(|(origin, verified)| UserId { origin, id: author.id.clone(), verified });
+        users.filter(|user| author.is(user)).map(|user| Term::from_field_text(self.author, &author_term(&user)))
     }
 
     pub fn custom_type(&self, custom_type: &str) -> Term {

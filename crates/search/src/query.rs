@@ -72,7 +72,9 @@ pub(crate) fn query(fields: &Fields, parts: &[Part], sought: &Sought<'_>) -> Boo
         Place::Channels([name]) => term(fields.channel(&Channel { app: sought.app.clone(), name: name.clone() })),
         Place::Channels(_) | Place::Admitted(_) => term(fields.app(sought.app)),
     });
-    all.extend(sought.author.map(|author| term(fields.author(author))));
+    if let Some(author) = sought.author {
+        all.push(Box::new(BooleanQuery::union(fields.authors(author).map(term).collect())));
+    }
     all.extend(sought.custom_type.map(|custom_type| term(fields.custom_type(custom_type))));
     BooleanQuery::intersection(all)
 }

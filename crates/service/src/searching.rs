@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{
     AppId, Author, Candidate, Channel, ChannelName, Effort, Error, ErrorKind, Id, Message, Order, Place, Result,
-    Search, SnippetPiece, Sought, Span, Store, UserId, Window,
+    Search, SnippetPiece, Sought, Span, Store, Window,
 };
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub struct SearchQuery {
     /// How many messages at most.
     pub limit: u32,
     /// Only messages of this author.
-    pub author: Option<UserId>,
+    pub author: Option<Author>,
     /// Only messages of this custom type.
     pub custom_type: Option<Arc<str>>,
 }
@@ -175,7 +175,7 @@ impl Job {
             order: Order::Ascending,
             limit: 1,
             above: history::above(store, &channel, visible)?,
-            author: self.query.author.as_ref().map(Author::exactly),
+            author: self.query.author.clone(),
             custom_type: self.query.custom_type.clone(),
             now: self.now,
         };

@@ -1,7 +1,7 @@
 //! What is found: words, places, times, authors and types, as they are in the store now.
 
 use crate::house::{House, everywhere, ids, ids_of, other_app};
-use model::{Channel, ChannelName, ErrorKind, Order, Place, Search, Sought, Span};
+use model::{Author, Channel, ChannelName, ErrorKind, Order, Origin, Place, Search, Sought, Span, UserId};
 use search::Settings;
 use testkit::{Fields, app, channel, user};
 
@@ -75,7 +75,7 @@ fn filters_narrow_what_is_found() {
         let (words, place, order, limit) = ("hello", everywhere(), Order::Ascending, 10);
         ids(house.ask(&Sought { app: &app, words, place, span, order, limit, author, custom_type }).expect("an answer"))
     };
-    let name = user("ann");
+    let name = Author::exactly(&user("ann"));
     assert_eq!(sought(Some(&name), None, Span::ALL), ids_of(&[&ann, &task]));
     assert_eq!(sought(Some(&name), Some("note"), Span::ALL), ids_of(&[&ann]));
     assert_eq!(sought(None, Some("not"), Span::ALL), []);
@@ -90,6 +90,33 @@ fn filters_narrow_what_is_found() {
     let hall = |name: &ChannelName| name.as_named() == Some("hall");
     let found = house.find("hello", Place::Admitted(&hall), Order::Ascending, 10).expect("an answer");
     assert_eq!(ids(found), ids_of(&[&task]));
+}
+
+/// By whichever door they came, proved or not, unless that is asked for; and nobody whose name only begins so.
+#[test]
+fn an_author_is_found_as_in_history() {
+    let mut house = House::new();
+    let mut say = |id: &str, origin, verified| {
+        let author = UserId::new(origin, id, verified).expect("a user");
+        house.publish_with(&channel("room"), "hello", Fields { author: Some(author), ..Fields::default() }).id
+    };
+    let said = [
+        say("ann", Origin::Native, false),
+        say("ann", Origin::Native, true),
+        say("ann", Origin::Pubnub, false),
+        say("anna", Origin::Native, false),
+    ];
+    let app = app();
+    let by = |origin, verified| {
+        let author = Author { id: "ann".into(), origin, verified };
+        let (words, place, order, limit, span) = ("hello", everywhere(), Order::Ascending, 10, Span::ALL);
+        let (author, custom_type) = (Some(&author), None);
+        ids(house.ask(&Sought { app: &app, words, place, span, order, limit, author, custom_type }).expect("an answer"))
+    };
+    assert_eq!(by(None, None), said[..3]);
+    assert_eq!(by(Some(Origin::Native), None), said[..2]);
+    assert_eq!(by(Some(Origin::Native), Some(true)), said[1..2]);
+    assert_eq!(by(Some(Origin::Osmium), None), []);
 }
 
 #[test]

@@ -36,7 +36,15 @@ fn expected() -> Vec<Vec<(&'static str, Value)>> {
         vec![("/payload", json!("hello")), ("/author", json!("ann"))],
         vec![("/versions/0/payload", json!("helo")), ("/versions/1/payload", json!("hello"))],
         vec![("/reactions/0/value", json!("smile")), ("/reactions/0/user", json!("ann"))],
-        vec![("/changes/0/change", json!("edit")), ("/changes/1/change", json!("reaction")), ("/reload", json!(false))],
+        vec![],
+        vec![("/value", json!("smile"))],
+        vec![("/reactions/0/value", json!("wave")), ("/reactions/1", Value::Null)],
+        vec![
+            ("/changes/0/change", json!("edit")),
+            ("/changes/1/change", json!("reaction")),
+            ("/changes/3/change", json!("reaction-removed")),
+            ("/reload", json!(false)),
+        ],
         vec![("/deleted", json!(1))],
         vec![("/count", json!(1))],
         vec![("/messages/0/payload", json!("hello")), ("/page/missing/deleted", json!(1))],
@@ -45,18 +53,36 @@ fn expected() -> Vec<Vec<(&'static str, Value)>> {
         vec![("/2/seq", json!(3))],
         vec![("/channels/0/messages", json!([])), ("/channels/1/messages/0/payload", json!(3))],
         vec![("/channels/0/count", json!(0)), ("/channels/1/count", json!(3))],
+        vec![("/messages/0/payload", json!(1)), ("/page/more", json!(true))],
+        vec![("/messages/0/payload", json!(1)), ("/messages/1/payload", json!(2))],
+        vec![("/messages/0/payload", json!(1)), ("/messages/1", Value::Null)],
+        vec![("/count", json!(2))],
+        vec![("/2/seq", json!(3))],
+        vec![("/messages/0/payload", json!("soon gone"))],
+        vec![("/deleted", json!(2))],
+        vec![("/count", json!(1))],
         vec![("/present", json!(true))],
-        vec![("/occupancy", json!(1)), ("/users/0/state/mood", json!("good"))],
+        vec![],
+        vec![("/occupancy", json!(1)), ("/users/0/state/mood", json!("better"))],
         vec![("/channels", json!(["tour"]))],
         vec![("/present", json!(false))],
         vec![("/member", json!(true))],
         vec![("/member", json!(true))],
         vec![("/channels", json!(["tour", "tour-2"]))],
         vec![("/member", json!(false))],
+        vec![
+            ("/0/event", json!("message")),
+            ("/0/data/channel", json!("tour-2")),
+            ("/3/data/channel", json!("tour.3")),
+            ("/3/data/payload", json!(1)),
+        ],
         vec![("/seq", json!(4))],
+        vec![("/messages/0/payload", json!("from ann")), ("/messages/1", Value::Null)],
+        vec![("/status", json!(403))],
         vec![("/grants/0/user", json!("ann"))],
         vec![],
         vec![("/status", json!(401))],
+        vec![("/would_remove/0/channel", json!("tour-2")), ("/would_remove/0/messages", json!(1))],
         vec![("/would_remove/0/messages", json!(2))],
         vec![("/messages", json!(2))],
         vec![("/messages/0/payload", json!(3)), ("/messages/1/payload", json!("from ann"))],
@@ -71,6 +97,7 @@ fn expected() -> Vec<Vec<(&'static str, Value)>> {
         vec![("/name", json!("case-7"))],
         vec![("/status", json!(409))],
         vec![("/released", json!("case-7"))],
+        vec![],
         vec![],
     ]
 }
@@ -90,8 +117,19 @@ fn paste(program: &Program, guide: &str) -> Vec<(String, Value)> {
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let printed = text.split(MARK).map(str::trim).zip(lines).filter(|(answer, _)| !answer.is_empty());
     let parsed = printed.map(|(answer, line)| {
-        let value = serde_json::from_str(answer).unwrap_or_else(|error| panic!("{line}: {error}: {answer}"));
-        (line.to_owned(), value)
+        let value = if line.contains("/stream?") { Ok(events(answer)) } else { serde_json::from_str(answer) };
+        (line.to_owned(), value.unwrap_or_else(|error| panic!("{line}: {error}: {answer}")))
     });
     parsed.collect()
+}
+
+/// The events of a stream that tell what happened, each with its data.
+fn events(stream: &str) -> Value {
+    let told = stream.split("\n\n").filter_map(|event| {
+        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let (event, data) = (field("event:")?, field("data:")?);
+        let data: Value = serde_json::from_str(data).unwrap_or(Value::Null);
+        (event != "position").then(|| json!({ "event": event, "data": data }))
+    });
+    told.collect()
 }

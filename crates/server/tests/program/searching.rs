@@ -82,6 +82,90 @@ async fn what_is_published_changed_and_deleted_is_found_as_it_is() {
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
 }
 
+/// Neither what an erased person said nor what they wrote into a message of somebody else is in any file: not in the log, not
+/// in the tables, not in a dictionary of the index.
+#[tokio::test]
+async fn no_file_has_what_an_erased_person_wrote() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = searching(folder.path());
+    let publish = async |body: &str| -> Value {
+        let request = program.request(Method::POST, "channels/room/messages").body(body.to_owned());
+        request.send().await.expect("an answer").json().await.expect("JSON")
+    };
+    publish(r#"{"payload":"zebracrossing here","author":"ann"}"#).await;
+    let said = publish(r#"{"payload":"axolotlpond here","author":"bob"}"#).await;
+    let path = format!("channels/room/messages/{}", said["id"].as_str().expect("an id"));
+    let edit = r#"{"payload":"quokkaisland here","author":"ann"}"#;
+    let edited = program.request(Method::PATCH, &path).body(edit).send().await.expect("an answer");
+    assert_eq!(edited.status(), StatusCode::OK);
+    assert_eq!(program.found("here").await, ["quokkaisland here", "zebracrossing here"]);
+    let data = data(folder.path());
+    let erased = ["zebracrossing", "quokkaisland"];
+    for word in erased {
+        assert!(!files_with(&data, word).is_empty(), "{word} is on the disk");
+    }
+
+    let begun = program.request(Method::POST, "erasures").body(r#"{"user":"ann"}"#).send().await.expect("an answer");
+    let begun: Value = begun.json().await.expect("JSON");
+    let receipt = format!("erasures/{}", begun["id"].as_str().expect("an id"));
+    let until = std::time::Instant::now() + PATIENCE;
+    let receipt = loop {
+        let receipt = program.get(&receipt).await;
+        if receipt["state"] == "done" {
+            break receipt;
+        }
+        assert!(std::time::Instant::now() < until, "it comes to an end: {receipt}");
+        tokio::task::yield_now().await;
+    };
+    let erased_of = |what: &str| receipt["erased"][what].as_u64();
+    assert_eq!((erased_of("messages"), erased_of("edits")), (Some(1), Some(1)), "{receipt}");
+    assert_eq!(program.found("here").await, ["axolotlpond here"]);
+    let left = |when: &str| {
+        for word in erased {
+            assert_eq!(files_with(&data, word), [] as [PathBuf; 0], "{word}, {when}");
+        }
+        assert_eq!(words_of_index(&data), ["axolotlpond", "here"], "{when}");
+    };
+    left("at once");
+    program.kill();
+    let program = searching(folder.path());
+    assert_eq!(program.found("here").await, ["axolotlpond here"]);
+    left("after a kill and a start");
+}
+
+/// The files below a folder that have this text.
+fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder is listed") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+            continue;
+        }
+        // One that is dropped meanwhile is gone, which is what is asked for.
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        if String::from_utf8_lossy(&bytes).contains(text) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// All words in the dictionaries of the search index, which are packed, so that no look at the bytes finds them.
+fn words_of_index(data: &Path) -> Vec<String> {
+    let index = tantivy::Index::open_in_dir(data.join("search")).expect("the index opens");
+    let field = index.schema().get_field("words").expect("the field");
+    let mut words = std::collections::BTreeSet::new();
+    for segment in index.reader().expect("a reader").searcher().segment_readers() {
+        let dictionary = segment.inverted_index(field).expect("a dictionary");
+        let mut terms = dictionary.terms().stream().expect("terms");
+        while let Some((word, _)) = terms.next() {
+            words.insert(String::from_utf8_lossy(word).into_owned());
+        }
+    }
+    words.into_iter().collect()
+}
+
 #[tokio::test]
 async fn without_a_setting_there_is_no_search() {
     let folder = tempfile::tempdir().expect("a folder");
