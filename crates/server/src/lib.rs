@@ -12,6 +12,7 @@ mod describe;
 #[doc(hidden)]
 pub mod fuzzing;
 mod logging;
+mod numbers;
 mod progress;
 mod searching;
 mod serve;

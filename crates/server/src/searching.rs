@@ -1,12 +1,8 @@
 //! The search index in the data folder, if an app wants one, and its numbers as metrics.
 
+use crate::numbers::{self, Numbers};
 use model::Search;
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-    registry::Registry,
-};
+use prometheus_client::registry::Registry;
 use search::Index;
 use std::{path::Path, sync::Arc};
 
@@ -29,38 +25,22 @@ pub fn capability(index: Option<&Arc<Index>>) -> Option<Arc<dyn Search>> {
 
 /// Shows its numbers.
 pub fn register_metrics(index: &Arc<Index>, registry: &mut Registry) {
-    registry.register_collector(Box::new(Numbers(index.clone())));
+    let index = index.clone();
+    numbers::register(registry, move || numbers(&index));
 }
 
-struct Numbers(Arc<Index>);
-
-impl std::fmt::Debug for Numbers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Numbers")
-    }
-}
-
-impl Collector for Numbers {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let status = self.0.status();
-        let counters = [
-            ("search_rebuilds", "How often the search index was made again", status.rebuilds),
-            ("search_failures", "What failed in the search index and was tried again", status.failures),
-        ];
-        for (name, help, value) in counters {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(metric)?;
-        }
-        let gauges = [
-            ("search_ready", "Whether messages can be searched: 0 while the index is made", u64::from(status.ready)),
-            ("search_documents", "Messages in the search index", status.documents),
-            ("search_bytes", "Bytes of the search index", status.bytes),
-            ("search_indexed_ms", "Unix time up to which messages are indexed", status.indexed.unix_ms()),
-        ];
-        for (name, help, value) in gauges {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?;
-        }
-        Ok(())
-    }
+/// What there is to tell of it.
+fn numbers(index: &Index) -> Numbers {
+    let status = index.status();
+    let counters = vec![
+        ("search_rebuilds", "How often the search index was made again", status.rebuilds),
+        ("search_failures", "What failed in the search index and was tried again", status.failures),
+    ];
+    let gauges = vec![
+        ("search_ready", "Whether messages can be searched: 0 while the index is made", u64::from(status.ready)),
+        ("search_documents", "Messages in the search index", status.documents),
+        ("search_bytes", "Bytes of the search index", status.bytes),
+        ("search_indexed_ms", "Unix time up to which messages are indexed", status.indexed.unix_ms()),
+    ];
+    Numbers { counters, gauges }
 }

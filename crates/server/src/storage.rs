@@ -1,12 +1,8 @@
 //! The store on the data folder: opens it, and shows its numbers as metrics.
 
+use crate::numbers::{self, Numbers};
 use model::{AppId, Settled, ShardId, Store, TICKS_PER_MS};
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-    registry::Registry,
-};
+use prometheus_client::registry::Registry;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -87,53 +83,37 @@ impl Storage {
 
     /// Shows the store's numbers.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        registry.register_collector(Box::new(Numbers(self.store.clone())));
+        let store = self.store.clone();
+        numbers::register(registry, move || numbers(&store));
     }
 }
 
-struct Numbers(Arc<KeptStore>);
-
-impl std::fmt::Debug for Numbers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Numbers")
-    }
-}
-
-impl Collector for Numbers {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let status = self.0.status();
-        let counters = [
-            ("store_batches", "Batches made durable", status.batches),
-            ("store_changes", "Changes made durable", status.changes),
-            ("store_body_bytes", "Bytes of batches made durable", status.body_bytes),
-            ("store_stalls", "Batches that waited for a flush", status.stalls),
-            ("store_maintenance_waits", "Waits of 20 ms of a flush for the table's merging", status.maintenance_waits),
-            ("store_flushes", "Flushes that were finished", status.flushes),
-            ("store_flush_failures", "Flushes that failed and were tried again", status.flush_failures),
-            ("store_flush_microseconds", "Time spent in flushes", status.flush_micros),
-            ("store_flushed_bytes", "Bytes of batches that were flushed", status.flushed_bytes),
-            ("store_written_bytes", "Bytes of rows written for them", status.written_bytes),
-            ("store_blocks_written", "Blocks written", status.blocks_written),
-            ("store_blocks_merged", "Blocks read back and replaced by larger ones", status.blocks_merged),
-        ];
-        for (name, help, value) in counters {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(metric)?;
-        }
-        let gauges = [
-            ("store_tail_bytes", "Memory of what is not in the table yet", status.tail_bytes + status.frozen_bytes),
-            ("store_tail_changes", "Changes in the active tail", status.tail_changes),
-            ("store_table_bytes", "Bytes of the table on disk", status.table_bytes),
-            ("store_table_runs_max", "Unmerged runs of the table", status.table_runs_max as u64),
-            ("store_disk_full", "Whether the disk is full, so that nothing new is taken", u64::from(status.is_full)),
-            ("store_log_bytes", "Bytes of the log that are still needed", status.log_bytes.unwrap_or_default()),
-            ("store_flush_longest_microseconds", "The longest flush", status.flush_micros_max),
-            ("store_unflushed_batches", "Batches that are in the log only", status.last_batch - status.checkpoint),
-        ];
-        for (name, help, value) in gauges {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?;
-        }
-        Ok(())
-    }
+/// What there is to tell of it.
+fn numbers(store: &KeptStore) -> Numbers {
+    let status = store.status();
+    let counters = vec![
+        ("store_batches", "Batches made durable", status.batches),
+        ("store_changes", "Changes made durable", status.changes),
+        ("store_body_bytes", "Bytes of batches made durable", status.body_bytes),
+        ("store_stalls", "Batches that waited for a flush", status.stalls),
+        ("store_maintenance_waits", "Waits of 20 ms of a flush for the table's merging", status.maintenance_waits),
+        ("store_flushes", "Flushes that were finished", status.flushes),
+        ("store_flush_failures", "Flushes that failed and were tried again", status.flush_failures),
+        ("store_flush_microseconds", "Time spent in flushes", status.flush_micros),
+        ("store_flushed_bytes", "Bytes of batches that were flushed", status.flushed_bytes),
+        ("store_written_bytes", "Bytes of rows written for them", status.written_bytes),
+        ("store_blocks_written", "Blocks written", status.blocks_written),
+        ("store_blocks_merged", "Blocks read back and replaced by larger ones", status.blocks_merged),
+    ];
+    let gauges = vec![
+        ("store_tail_bytes", "Memory of what is not in the table yet", status.tail_bytes + status.frozen_bytes),
+        ("store_tail_changes", "Changes in the active tail", status.tail_changes),
+        ("store_table_bytes", "Bytes of the table on disk", status.table_bytes),
+        ("store_table_runs_max", "Unmerged runs of the table", status.table_runs_max as u64),
+        ("store_disk_full", "Whether the disk is full, so that nothing new is taken", u64::from(status.is_full)),
+        ("store_log_bytes", "Bytes of the log that are still needed", status.log_bytes.unwrap_or_default()),
+        ("store_flush_longest_microseconds", "The longest flush", status.flush_micros_max),
+        ("store_unflushed_batches", "Batches that are in the log only", status.last_batch - status.checkpoint),
+    ];
+    Numbers { counters, gauges }
 }

@@ -117,7 +117,8 @@ impl Pool {
             }
             let Some(slot) = self.shared.lock().dirty.pop_front() else { break };
             match self.shared.zero(slot) {
-                Ok(segment) => return Ok(segment),
+                Ok(Some(segment)) => return Ok(segment),
+                Ok(None) => {}
                 Err(error) => tracing::warn!(%error, slot, "a used file of the log cannot be used again"),
             }
             self.abandon(slot);
@@ -239,7 +240,8 @@ impl Shared {
     fn perform(&self, task: &Task) -> io::Result<()> {
         match *task {
             Task::Zero(slot) => match self.zero(slot) {
-                Ok(segment) => self.offer(segment),
+                Ok(Some(segment)) => self.offer(segment),
+                Ok(None) => return self.discard(slot, None),
                 // Given up in the middle: it stays as it is.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
                 Err(error) => return self.discard(slot, Some(error)),
@@ -267,11 +269,12 @@ impl Shared {
     }
 
     /// Overwrites a used file with zeros, piece by piece, each synced so that appends never wait behind many. Pieces that
-    /// are zeros already are only read.
-    fn zero(&self, slot: u32) -> io::Result<SegmentFile> {
+    /// are zeros already are only read. None if it does not have the length of a segment.
+    fn zero(&self, slot: u32) -> io::Result<Option<SegmentFile>> {
         let file = self.disk.open(&segment_path(&self.settings.dir, slot))?;
         if file.len()? != self.settings.segment_bytes {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file has another length than segments have"));
+            tracing::info!(slot, "a file of the log was left half made, as by a kill; another one takes its place");
+            return Ok(None);
         }
         let (zeros, mut piece) = (vec![0; ZERO_PIECE_BYTES], vec![0; ZERO_PIECE_BYTES]);
         for (offset, bytes) in self.pieces() {
@@ -283,7 +286,7 @@ impl Shared {
             }
         }
         file.sync_data()?;
-        Ok(SegmentFile { slot, file })
+        Ok(Some(SegmentFile { slot, file }))
     }
 
     /// Makes a file and fills it with zeros: a length alone would let space run out inside, and syncs write metadata.
