@@ -11,7 +11,7 @@ use crate::{
 };
 use model::{
     AppId, Author, Change, Channel, ChannelEntry, Effort, ErrorKind, Id, Message, Order as Direction, RecordKind,
-    Result, Seq, Span, Unedit, UserId, What, Window, limits,
+    Result, Seq, Span, Unedit, UserId, Version, What, Window, limits,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -46,6 +46,8 @@ struct At {
     channel: Channel,
     looking_for: LookingFor,
     after: Id,
+    /// What the person did after this is new, and stays.
+    upto: Id,
     /// Something on the disk tells of the person, whether or not there was anything to take.
     touched: bool,
 }
@@ -149,10 +151,11 @@ impl Current {
         let after = self.work.after.as_ref();
         match keeper.store.all_channels(&self.work.app, after, 1)?.pop() {
             Some(ChannelEntry { channel, .. }) => {
-                self.at = Some(At { channel, looking_for: LookingFor::Messages, after: Id::MIN, touched: false });
+                let (looking_for, upto) = (LookingFor::Messages, self.work.began);
+                self.at = Some(At { channel, looking_for, after: Id::MIN, upto, touched: false });
             }
             None => {
-                keeper.live.ring.forget(&self.work.app, &person.author);
+                keeper.live.ring.forget(&self.work.app, &person.author, self.work.began);
                 self.work.erasure.erased.records += remove_records(keeper, &self.work, person)?;
                 self.work.erasure.state = ErasureState::Scrubbing;
                 self.work.erasure.waits_for = None;
@@ -275,7 +278,7 @@ impl At {
 
     fn messages(&mut self, keeper: &Keeper, person: &Person, mark: &UserId) -> Result<bool> {
         let window = Window {
-            span: Span { after: self.after, upto: Id::MAX },
+            span: Span { after: self.after, upto: self.upto },
             order: Direction::Ascending,
             limit: STEP,
             above: Seq::NONE,
@@ -300,7 +303,8 @@ impl At {
     /// Takes back what the person wrote into a message of somebody else.
     fn edits(&self, keeper: &Keeper, person: &Person, mark: &UserId, message: &Message) -> Result<()> {
         let versions = keeper.store.versions(&self.channel, message.id)?;
-        let edits = versions.iter().skip(1).filter(|version| person.is(version.by.as_ref()));
+        let own = |version: &&Version| person.is(version.by.as_ref()) && version.at <= self.upto;
+        let edits = versions.iter().skip(1).filter(own);
         let edits: Vec<Id> = edits.map(|version| version.at).collect();
         let place = keeper.live.hasher.place(&self.channel);
         let orders = edits.chunks(limits::UNEDITED).map(|edits| {
@@ -312,7 +316,7 @@ impl At {
     }
 
     fn reactions(&mut self, keeper: &Keeper, person: &Person) -> Result<bool> {
-        let span = Span { after: self.after, upto: Id::MAX };
+        let span = Span { after: self.after, upto: self.upto };
         let entries = keeper.store.reactions_made(&self.channel, span, Direction::Ascending, STEP)?;
         let place = keeper.live.hasher.place(&self.channel);
         let own = entries.iter().filter(|entry| person.author.is(&entry.reaction.user));

@@ -9,8 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 /// How much one call may bring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// Bytes of messages, before the page that crosses the bound is left out; the first page that fits alone comes
-    /// always.
+    /// Bytes of messages, before the page that crosses the bound is left out; the first page that has anything
+    /// comes always.
     pub bytes: usize,
     /// Time after which nothing more is begun.
     pub time: Duration,
@@ -76,6 +76,7 @@ impl Channels {
         let until = clock.monotonic_ticks().saturating_add(ticks(budget.time));
         let (mut waiting, mut running) = (asked.into_iter(), VecDeque::new());
         let (mut answers, mut left, mut spent) = (Vec::with_capacity(waiting.len()), budget.bytes, false);
+        let mut is_first = true;
         loop {
             while !spent && running.len() < settings.many_at_once.max(1) && !is_over(clock, until) {
                 let Some(question) = waiting.next() else { break };
@@ -89,7 +90,8 @@ impl Channels {
             }
             let answer = task.await.map_err(Error::internal)?;
             let size = answer.as_ref().map_or(0, &bytes);
-            spent = size > left && left < budget.bytes;
+            spent = size > left && !is_first;
+            is_first &= size == 0;
             left = left.saturating_sub(size);
             answers.push(if spent { Many::Postponed(question) } else { Many::Answered(answer) });
         }

@@ -105,11 +105,11 @@ impl Ring {
         if state.entries.len() > first + SCAN { Scan::Upto(examined) } else { Scan::End(examined) }
     }
 
-    /// Takes out what a person said and did in an app, stored or not.
-    pub fn forget(&self, app: &AppId, person: &Author) {
+    /// Takes out what a person said and did in an app up to a position, stored or not.
+    pub fn forget(&self, app: &AppId, person: &Author, upto: Id) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let State { entries, bytes, .. } = &mut *state;
-        for entry in entries {
+        for entry in entries.iter_mut().take_while(|entry| entry.id <= upto) {
             if matches!(entry.change.as_deref(), Some(Change::Channel(change))
                 if change.channel.app == *app && is_made_by(&change.what, person))
             {

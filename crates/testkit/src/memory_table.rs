@@ -75,6 +75,11 @@ impl TableDisk {
         self.lock().faults.push_back(fault);
     }
 
+    /// Forgets the faults that were planned and did not strike.
+    pub fn plan_nothing(&self) {
+        self.lock().faults.clear();
+    }
+
     /// Calls `hook` at the start of each write, outside every lock: to be slow, to watch, to wait for the test.
     pub fn on_write(&self, hook: impl Fn() + Send + Sync + 'static) {
         self.lock().hook = Some(Arc::new(hook));

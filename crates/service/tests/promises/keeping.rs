@@ -267,6 +267,40 @@ async fn a_person_is_erased_with_everything_they_did_and_a_receipt_is_left() {
 }
 
 /// Stops the program after every step and after every write, with the answer lost, and lets the next one go on.
+/// Found by a simulation: the erasure, which had waited for a hold, took new messages out of the recent ring, and
+/// subscribers who came back passed over them.
+#[tokio::test]
+async fn what_a_person_does_after_an_erasure_was_asked_for_stays() {
+    let rig = Rig::new();
+    for room in ["a", "b"] {
+        say(&rig, room, "ann", "old").await;
+    }
+    let theirs = say(&rig, "a", "bob", "bob's").await;
+    let b = channel("b");
+    let hold = Hold { name: "case".into(), scope: HoldScope::Channel(b.name.clone()), reason: "a court".into() };
+    rig.channels.hold(&admin(), hold).await.expect("held");
+    let erasure = rig.channels.erase(&admin(), &user("ann")).await.expect("it begins");
+    maintain(&rig).await;
+    let cursor = rig.channels.frontier();
+    for room in ["a", "b"] {
+        say(&rig, room, "ann", "new").await;
+    }
+    let liked = Reaction { message: theirs, user: user("ann"), kind: "r".into(), value: "new".into() };
+    rig.channels.react(&admin(), &channel("a"), liked, true).await.expect("it is new, too");
+    rig.channels.release(&admin(), "case").await.expect("released");
+    maintain(&rig).await;
+    let receipt = rig.channels.erasure(&admin(), &erasure.id).await.expect("a receipt");
+    assert_eq!((receipt.state, receipt.erased.messages, receipt.erased.reactions), (ErasureState::Done, 2, 0));
+    assert_eq!(
+        (texts(&rig.history("a").await), texts(&rig.history("b").await)),
+        (vec!["bob's".into(), "new".into()], vec!["new".into()])
+    );
+    let mut late = rig.follow(&["a", "b"], Some(cursor)).await;
+    assert_eq!(texts(&take(&mut late, 2).await), ["new", "new"]);
+    let reactions = rig.channels.reactions(&admin(), &channel("a"), Span::ALL, None, 10).await.expect("reactions");
+    assert_eq!(reactions.entries.len(), 1);
+}
+
 /// Found by a simulation: what a clock that runs ahead calls due was hidden from the erasure, and came back with the clock.
 #[tokio::test]
 async fn an_erasure_takes_what_is_due_by_a_clock_that_runs_ahead() {

@@ -77,6 +77,7 @@ impl Ground {
             kept.table.plan(TableFault::WriteFailsAfter(usize::from(spaces)));
             // It fails, unless the store flushed by itself just now.
             let _ = kept.store.flush();
+            kept.table.plan_nothing();
         }
         let mut last = kept.store.flush();
         for _ in 0..3 {
@@ -95,6 +96,7 @@ impl Ground {
             kept.table.plan(TableFault::PowerCut { seed });
             // It fails, unless the store flushed by itself just now.
             let _ = kept.store.flush();
+            kept.table.plan_nothing();
         }
         Ground::Kept(Box::new(kept.crash()))
     }
