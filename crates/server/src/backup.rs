@@ -4,7 +4,7 @@ use crate::{
     cli::{BackupArguments, RestoreArguments},
     clock::SystemClock,
     control,
-    progress::Progress,
+    progress::{Progress, Unit},
     storage::{Storage, StorageOptions},
 };
 use anyhow::{Context, bail, ensure};
@@ -27,7 +27,7 @@ pub fn run(arguments: &BackupArguments) -> anyhow::Result<()> {
 pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
     let id = arguments.point.map(Id::from_raw);
     let total = BackupFolder::open(&arguments.from)?.point(id)?.bytes();
-    let mut progress = Progress::bytes("restored", Some(total));
+    let mut progress = Progress::new("restored", Unit::Bytes, Some(total));
     let point = store_disk::restore(&arguments.from, id, &arguments.to, &mut |bytes| progress.add(bytes))?;
     drop(progress);
     let to = arguments.to.display();
@@ -67,7 +67,7 @@ fn take(data: &Path, to: &Path, keep: Option<usize>) -> anyhow::Result<()> {
 
 fn add(point: &Point, from: &Path, to: &Path) -> anyhow::Result<BackupFolder> {
     let backups = BackupFolder::for_store(to, point.store_id)?;
-    let mut progress = Progress::bytes("backed up", Some(point.bytes()));
+    let mut progress = Progress::new("backed up", Unit::Bytes, Some(point.bytes()));
     let added = backups.add(point, from, &mut |bytes| progress.add(bytes));
     drop(progress);
     let added = added.context("no point was added; those that were there are whole")?;
@@ -98,7 +98,7 @@ fn list(folder: &Path) -> anyhow::Result<()> {
 
 fn check(folder: &Path) -> anyhow::Result<()> {
     let backups = BackupFolder::open(folder)?;
-    let mut progress = Progress::bytes("checked", None);
+    let mut progress = Progress::new("checked", Unit::Bytes, None);
     let findings = backups.check(&mut |bytes| progress.add(bytes))?;
     drop(progress);
     findings.iter().for_each(|finding| println!("{finding}"));

@@ -21,6 +21,10 @@ Examples:
       copies what changed since the last point, while the program runs or not
   scrollback restore --from /backups/chat --to new-data
       makes a data folder of the newest point; backup --list tells which there are
+  scrollback export --app demo --out demo.ndjson
+      writes the history of an app as lines of JSON, while the program runs or not
+  scrollback import demo.ndjson --data new-data
+      makes it the history of another store, with its ids and times
 
 Exit codes: 0 done; 1 refused or failed, the reason is on standard error; 2 the command line is wrong.";
 
@@ -49,6 +53,10 @@ pub enum Command {
     Backup(BackupArguments),
     /// Make a new data folder of a backup.
     Restore(RestoreArguments),
+    /// Write the history of an app as lines of JSON; the program may run.
+    Export(ExportArguments),
+    /// Take in what `export` wrote, with its ids and times; the program that uses the data folder must be stopped.
+    Import(ImportArguments),
     /// Put load on a running server and measure it.
     Bench(BenchArguments),
 }
@@ -150,6 +158,72 @@ pub struct RestoreArguments {
     /// Which point, as `backup --list` tells them; the newest, if not said.
     #[arg(long, value_name = "ID")]
     pub point: Option<u64>,
+}
+
+const EXPORT_HELP: &str = "\
+One line is one thing: a message, an edit, a reaction, messages that are gone; docs/export-format.md tells each field. Beside a
+running program it is one moment of it, however long it takes.
+
+Examples:
+  scrollback export --app demo --out demo.ndjson
+  scrollback export --app demo --out demo.ndjson --resume
+      goes on where it was cut short
+  scrollback export --app demo --channel lobby --from 2026-01-01T00:00:00Z | jq 'select(.line == \"message\") | .payload'";
+
+/// What to export, and where to.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXPORT_HELP)]
+pub struct ExportArguments {
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = "scrollback-data")]
+    pub data: PathBuf,
+    /// The app.
+    #[arg(long, value_name = "APP")]
+    pub app: String,
+    /// Only this channel, by its name in the clear; may be given several times.
+    #[arg(long = "channel", value_name = "NAME")]
+    pub channels: Vec<String>,
+    /// Only messages from this time on (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<jiff::Timestamp>,
+    /// Only messages from before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<jiff::Timestamp>,
+    /// The file to write, which must not be there; standard output, if not said or -.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Go on with a file that was cut short.
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+}
+
+const IMPORT_HELP: &str = "\
+All lines are looked at first; if one is bad, it is named and nothing is changed. A channel that is not there gets the history
+with its ids, times and seqs. One that an earlier import of the same file began is gone on with, so an import that was cut
+short is simply done again. A channel with messages of its own stays as it is, and is named: ids cannot go back, so what is older cannot be
+put below; take it in as another app. The search index is made again at the next start.
+
+Examples:
+  scrollback import demo.ndjson --check
+  scrollback import demo.ndjson --data new-data
+  scrollback import demo.ndjson --data scrollback-data --app archive";
+
+/// What to import, and where to.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = IMPORT_HELP)]
+pub struct ImportArguments {
+    /// What `export` wrote.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The data folder; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "scrollback-data")]
+    pub data: PathBuf,
+    /// Import as this app, instead of the one that was exported.
+    #[arg(long, value_name = "APP")]
+    pub app: Option<String>,
+    /// Only look at the file.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// How log lines look.

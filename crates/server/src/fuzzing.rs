@@ -23,3 +23,8 @@ pub fn config(input: &[u8]) {
         }
     }
 }
+
+/// A line of an export: one that is read is the same when it was written and read again.
+pub fn export_line(input: &[u8]) {
+    crate::transfer::fuzz_line(input);
+}

@@ -17,6 +17,7 @@ mod progress;
 mod searching;
 mod serve;
 mod storage;
+mod transfer;
 mod verify;
 
 use clap::Parser;
@@ -33,6 +34,8 @@ pub fn run() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
+        Command::Export(arguments) => transfer::export(&arguments),
+        Command::Import(arguments) => transfer::import(&arguments),
         Command::Bench(arguments) => bench(arguments),
     };
     match outcome {

@@ -18,6 +18,11 @@ pub fn open(data: &Path, settings: &search::Settings) -> model::Result<Option<Ar
     Index::open(&folder, settings.clone()).map(Arc::new).map(Some)
 }
 
+/// Removes the index of a data folder that nobody uses: a start makes it again, of all that is there then.
+pub fn remove(data: &Path) -> model::Result<()> {
+    Index::remove(&data.join(FOLDER))
+}
+
 /// The index as the service takes it.
 pub fn capability(index: Option<&Arc<Index>>) -> Option<Arc<dyn Search>> {
     index.map(|index| index.clone() as Arc<dyn Search>)

@@ -46,6 +46,7 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
             segment_bytes: arguments.log_segment,
             tail_bytes: arguments.tail,
             ballast_bytes: arguments.ballast,
+            scratch: false,
         };
         // Agora's history is asked for by author and recipient; no other dialect asks so.
         let agora = config.apps.iter().filter(|app| app.agora.is_some());

@@ -13,6 +13,8 @@ use store_disk::{Capture, DiskSettings, EngineTable, FileLogSettings, FolderLock
 
 /// The epoch of the one owner on one machine.
 const EPOCH: u64 = 1;
+/// The largest record fits.
+const SCRATCH_SEGMENT_BYTES: u64 = 16 << 20;
 
 /// The store of a data folder, which no other program can use meanwhile.
 pub struct Storage {
@@ -33,6 +35,8 @@ pub struct StorageOptions {
     pub tail_bytes: Option<usize>,
     /// Bytes kept back for a full disk.
     pub ballast_bytes: Option<usize>,
+    /// A store that is only read, and thrown away: it needs little beside its tables.
+    pub scratch: bool,
 }
 
 impl Storage {
@@ -43,9 +47,15 @@ impl Storage {
         if let Some(bytes) = options.segment_bytes {
             log.segment_bytes = bytes as u64;
         }
+        if options.scratch {
+            log = FileLogSettings { segment_bytes: SCRATCH_SEGMENT_BYTES, segments: 2, reserve: 1, ..log };
+        }
         let mut disk = DiskSettings { log, ..DiskSettings::default() };
         if let Some(bytes) = options.ballast_bytes {
             disk.ballast_bytes = bytes as u64;
+        }
+        if options.scratch {
+            disk.ballast_bytes = 0;
         }
         let mut settings = store::Settings { indexed_apps: listed, ..store::Settings::default() };
         if let Some(bytes) = options.tail_bytes {

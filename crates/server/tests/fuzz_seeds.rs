@@ -10,13 +10,14 @@ use std::{
 /// The name of a target, and what it calls.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 22] = [
+const TARGETS: [Target; 23] = [
     ("agora_message", dialect_agora::fuzzing::message),
     ("agora_path", dialect_agora::fuzzing::path),
     ("agora_query", dialect_agora::fuzzing::query),
     ("agora_token", dialect_agora::fuzzing::token),
     ("backup_point", store_disk::fuzzing::point),
     ("config", server::fuzzing::config),
+    ("export_line", server::fuzzing::export_line),
     ("log_record", store_disk::fuzzing::record),
     ("log_super", store_disk::fuzzing::superblock),
     ("native_body", dialect_native::fuzzing::body),

@@ -10,7 +10,9 @@ mod log;
 mod settings;
 mod table;
 
-pub use backup::{Added, BackupFolder, Capture, Place, Point, PointSummary, StoredFile, capture, captured, restore};
+pub use backup::{
+    Added, BackupFolder, Capture, Place, Point, PointSummary, StoredFile, capture, captured, link_store, restore,
+};
 pub use folder::{DiskSettings, FolderLock, open, verify_tables};
 #[doc(hidden)]
 pub use log::fuzzing;

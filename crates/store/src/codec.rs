@@ -1,7 +1,7 @@
 //! The body of a batch, as it lies in the log and stays in the tail's memory.
 //!
 //! ```text
-//! body      = version u8 (1) ‖ change…
+//! body      = version u8 (1, or 2 for one of an import) ‖ change…
 //! published = 1 ‖ id u64 ‖ flags u8 ‖ number ‖ seq ‖ channel ‖ [expires at] ‖ [key hash u128 ‖ payload hash u64] ‖ length ‖ content
 //! record    = 2 ‖ id u64 ‖ flags u8 ‖ length ‖ key ‖ [length ‖ value]
 //! altered   = 3 to 9 ‖ id u64 ‖ flags u8 ‖ number ‖ channel ‖ fields (module `alteration`)
@@ -27,6 +27,8 @@ use model::{
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
 const VERSION: u8 = 1;
+/// What an import brings: ids of another time, which are no news here.
+const IMPORTED: u8 = 2;
 const PUBLISHED: u8 = 1;
 const RECORD: u8 = 2;
 
@@ -50,10 +52,19 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// The body of a batch with these changes. Refuses what a store does not keep.
     pub fn encode(&mut self, changes: &[Arc<Change>]) -> Result<Bytes> {
+        self.encode_as(VERSION, changes)
+    }
+
+    /// The same for what an import brings.
+    pub fn encode_imported(&mut self, changes: &[Arc<Change>]) -> Result<Bytes> {
+        self.encode_as(IMPORTED, changes)
+    }
+
+    fn encode_as(&mut self, version: u8, changes: &[Arc<Change>]) -> Result<Bytes> {
         self.named.clear();
         let size: usize = changes.iter().map(|change| change.cost()).sum();
         let mut out = Vec::with_capacity(size / 2 + 64);
-        out.push(VERSION);
+        out.push(version);
         for change in changes {
             match &**change {
                 Change::Channel(change) if matches!(change.what, What::Published { .. }) => {
@@ -296,9 +307,14 @@ fn read_record(reader: &mut Reader<'_>, id: Id, flags: u8) -> Parsed<Record> {
     Ok(Record { id, key, value })
 }
 
+/// Whether a body is one of an import.
+pub(crate) fn is_imported(body: &[u8]) -> bool {
+    body.first() == Some(&IMPORTED)
+}
+
 /// All changes of a body, with their offsets, in order.
 pub(crate) fn entries(body: &[u8]) -> impl Iterator<Item = Parsed<(usize, Entry)>> {
-    let version = body.first() == Some(&VERSION);
+    let version = matches!(body.first(), Some(&(VERSION | IMPORTED)));
     let mut at = Some(FIRST_CHANGE);
     std::iter::from_fn(move || {
         if !version {

@@ -62,22 +62,59 @@ impl Committer {
         stats: &Stats,
         table: &dyn Table,
     ) -> Result<(), ApplyError> {
-        if let Stage::Suspect = self.stage {
-            self.relog(views).map_err(ApplyError::Refused)?;
-        }
-        match &self.stage {
-            Stage::Ready | Stage::Suspect => {}
-            Stage::Doubt(_) => return Err(ApplyError::Unknown(in_doubt())),
-            Stage::Found(_) => {
-                return Err(ApplyError::Refused(Error::unavailable("nothing was written: settle first")));
-            }
-        }
+        self.begin(views)?;
         let record = self.encode(batch).map_err(ApplyError::Refused)?;
         let body_hash = xxh3_64(&record.body);
         if batch.number == self.mark.batch && batch.number > 0 && body_hash == self.mark.body_hash {
             return Ok(());
         }
         self.check(batch).map_err(ApplyError::Refused)?;
+        self.append(record, views, settings, stats, table)
+    }
+
+    /// See [`crate::KeptStore::import`].
+    pub fn import(
+        &mut self,
+        changes: &[Arc<Change>],
+        views: &Views,
+        settings: &Settings,
+        stats: &Stats,
+        table: &dyn Table,
+    ) -> Result<(), ApplyError> {
+        self.begin(views)?;
+        let newest = changes.iter().map(|change| change.id().ticks()).max().unwrap_or_default();
+        let body = self.encoder.encode_imported(changes).map_err(ApplyError::Refused)?;
+        let record = LogRecord {
+            batch: self.mark.batch + 1,
+            epoch: self.mark.epoch,
+            reserved: self.mark.reserved.max(newest),
+            changes: changes.len() as u32,
+            body,
+        };
+        self.append(record, views, settings, stats, table)
+    }
+
+    /// Whether a batch can be taken now.
+    fn begin(&mut self, views: &Views) -> Result<(), ApplyError> {
+        if let Stage::Suspect = self.stage {
+            self.relog(views).map_err(ApplyError::Refused)?;
+        }
+        match &self.stage {
+            Stage::Ready | Stage::Suspect => Ok(()),
+            Stage::Doubt(_) => Err(ApplyError::Unknown(in_doubt())),
+            Stage::Found(_) => Err(ApplyError::Refused(Error::unavailable("nothing was written: settle first"))),
+        }
+    }
+
+    /// Makes an encoded batch durable and visible.
+    fn append(
+        &mut self,
+        record: LogRecord,
+        views: &Views,
+        settings: &Settings,
+        stats: &Stats,
+        table: &dyn Table,
+    ) -> Result<(), ApplyError> {
         // Everything that could be wrong with the body is found before it is written.
         let entries = codec::decode(&record).map_err(|malformed| ApplyError::Refused(malformed.into()))?;
         make_room(views, settings, stats, table).map_err(ApplyError::Refused)?;
@@ -91,7 +128,7 @@ impl Committer {
                 return Err(ApplyError::Unknown(error));
             }
         }
-        stats.count_batch(batch.changes.len(), record.body.len());
+        stats.count_batch(entries.len(), record.body.len());
         self.publish(record, entries, views);
         freeze_if_full(self.mark, views, settings);
         Ok(())
@@ -234,7 +271,10 @@ pub(crate) fn mark_after(mark: Mark, record: &LogRecord, entries: &[(usize, Entr
         epoch: mark.epoch.max(record.epoch),
         reserved: mark.reserved.max(record.reserved),
         body_hash: xxh3_64(&record.body),
-        last_id: entries.last().map_or(mark.last_id, |(_, entry)| entry.id()),
+        last_id: match entries.last() {
+            Some((_, entry)) if !codec::is_imported(&record.body) => entry.id(),
+            _ => mark.last_id,
+        },
         last_number: entries.iter().map(|(_, entry)| entry.number()).fold(mark.last_number, u64::max),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Facts {
     pub edited: Option<(Seq, Seq)>,
     /// The earliest due time of a message that is there: everything before it was settled.
     pub next_due: Option<Id>,
-    /// The change feed begins behind this: an erasure dropped what was before.
+    /// The change feed begins behind this: an erasure dropped what was before, or an import never brought it.
     pub changes_after: Id,
     /// Something was removed: there is a root.
     pub has_removed: bool,

@@ -223,7 +223,7 @@ impl Flusher {
     fn write_one(&mut self, view: &View, part: Part<'_>, number: u64, pieces: &mut Pieces<'_>) -> Result<()> {
         let is_new = part.ends(number)?.is_some_and(|ends| ends.is_new);
         let is_altered = part.with_altered(number, |_| ()).is_some();
-        let alters = is_altered || part.can_expire(number);
+        let alters = is_altered || part.can_expire(number) || part.imported_upto(number)?.is_some();
         // A channel that ever lost something drops it from what is rewritten; one that did not has nothing to be read.
         let mut altering = match alters || (merge::reads_back(part, number)? && view.has_facts(number)?) {
             true => Some(Altering::begin(view, part, number, pieces.upto)?),
@@ -271,7 +271,8 @@ impl Flusher {
             *row = FeedRow::default();
             pieces.write_if_full()
         };
-        for batch in part.batches() {
+        // What was imported is no news.
+        for batch in part.batches().iter().filter(|batch| !codec::is_imported(&batch.record.body)) {
             for entry in codec::entries(&batch.record.body) {
                 let (_, entry) = entry?;
                 let same_day = keys::day_of(row.first) == keys::day_of(entry.id());

@@ -5,7 +5,7 @@
 use crate::{
     alteration::Alteration,
     changes,
-    codec::Altered,
+    codec::{self, Altered},
     device::Space,
     edits, expiring,
     facts::Facts,
@@ -48,7 +48,9 @@ impl<'a> Altering<'a> {
         };
         let removed = Removed::of_frozen(view, number, root, frozen);
         let floor = frozen.floor(number).filter(|floor| floor.seq > known.floor.seq).unwrap_or(known.floor);
-        let facts = Facts { upto, floor, ..known };
+        // What an import brought is in no change feed: readers from before are told to read again.
+        let changes_after = known.changes_after.max(frozen.imported_upto(number)?.unwrap_or_default());
+        let facts = Facts { upto, floor, changes_after, ..known };
         let has_removals = frozen.has_removed(number);
         Ok(Altering { view, frozen, number, upto, known, facts, removed, has_removals })
     }
@@ -95,6 +97,9 @@ impl<'a> Altering<'a> {
                     }
                 }
                 Alteration::Removed { .. } | Alteration::Floored(_) => {}
+            }
+            if codec::is_imported(&body) {
+                continue;
             }
             let key = keys::change_row(self.number, id);
             let value = changes::encode(&key, &body, &altered)?;

@@ -145,6 +145,23 @@ impl KeptStore {
         Err(Error::unavailable("the tables are not at rest: flushes fail and are tried again"))
     }
 
+    /// Applies what another store had, with its ids: messages, removals, edits and reactions of channels that are new here,
+    /// or that an import goes on with, and records. Durable when it returns, all of it or nothing. Numbers of new channels
+    /// go on above [`Settled::last_number`]; ids grow within a channel, and are not those of anything there. It is history and
+    /// no news: no feed and no change feed tells it, and ids given out later lie above all of these.
+    ///
+    /// For a store that nobody else uses: what reads it before the next [`KeptStore::flush`] may miss what was imported.
+    pub fn import(&self, changes: &[Arc<Change>]) -> Result<(), ApplyError> {
+        let shared = &self.shared;
+        shared.committer().import(changes, &shared.views, &shared.settings, &shared.stats, &*shared.table)
+    }
+
+    /// The messages of a span that are not there any more, oldest first, and whether their time was over: what lies
+    /// above the floor, deleted or expired. At most `limit`.
+    pub fn gone(&self, channel: &Channel, span: Span, limit: usize) -> Result<Vec<(Position, bool)>> {
+        self.shared.read(|view| view.gone(channel, span, limit, &self.shared.names))
+    }
+
     /// The store in numbers.
     pub fn status(&self) -> StoreStatus {
         let shared = &self.shared;
@@ -293,7 +310,13 @@ impl Store for KeptStore {
     }
 
     fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled> {
-        self.shared.committer().settle(shard, epoch, &self.shared.views)
+        let settled = self.shared.committer().settle(shard, epoch, &self.shared.views)?;
+        // An import that was cut short: no reader meets ids of another time in a tail.
+        let has_imported = self.shared.views.load().parts().any(|part| part.has_imported());
+        if has_imported {
+            self.flush()?;
+        }
+        Ok(settled)
     }
 
     fn recent(&self, shard: ShardId, bytes: usize) -> Result<(Id, Vec<Arc<Change>>)> {

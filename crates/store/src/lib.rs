@@ -26,6 +26,7 @@ mod flush;
 mod flush_altered;
 #[doc(hidden)]
 pub mod fuzzing;
+mod gone;
 mod kept_store;
 mod keys;
 mod lists;

@@ -20,7 +20,7 @@ use std::{
     mem,
     sync::{
         PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -69,6 +69,8 @@ pub(crate) struct Tail {
     altered: RwLock<HashMap<u64, Box<Alterations>, RandomState>>,
     due: RwLock<DueEntries>,
     fresh: Fresh,
+    /// It holds something of an import.
+    imported: AtomicBool,
     resident: AtomicUsize,
     log_bytes: AtomicUsize,
     changes: AtomicUsize,
@@ -120,6 +122,7 @@ impl Tail {
             altered: RwLock::default(),
             due: RwLock::default(),
             fresh: Fresh::default(),
+            imported: AtomicBool::new(false),
             resident: AtomicUsize::new(0),
             log_bytes: AtomicUsize::new(0),
             changes: AtomicUsize::new(0),
@@ -160,9 +163,15 @@ impl Tail {
     pub fn add(&self, record: LogRecord, entries: Vec<(usize, Entry)>) {
         let body = record.body.clone();
         let index = read(&self.batches).len() as u32;
-        let first = entries.first().map_or(Id::MIN, |(_, entry)| entry.id());
         let before = read(&self.batches).last().map_or(self.after, |batch| batch.upto);
-        let upto = entries.last().map_or(before, |(_, entry)| entry.id());
+        let (first, upto) = match (entries.first(), entries.last()) {
+            _ if codec::is_imported(&body) => {
+                self.imported.store(true, Relaxed);
+                (Id::MIN, before)
+            }
+            (Some((_, first)), Some((_, last))) => (first.id(), last.id()),
+            _ => (Id::MIN, before),
+        };
         let mut grown = size_of::<TailBatch>() + body.len();
         self.log_bytes.fetch_add((body.len() + 1024).next_multiple_of(512), Relaxed);
         self.changes.fetch_add(entries.len(), Relaxed);
@@ -309,6 +318,30 @@ impl<'a> Part<'a> {
     pub fn batches(&self) -> Vec<TailBatch> {
         let batches = read(&self.tail.batches);
         batches[..self.count.min(batches.len())].to_vec()
+    }
+
+    /// Whether it holds something of an import.
+    pub fn has_imported(&self) -> bool {
+        self.tail.imported.load(Relaxed)
+    }
+
+    /// The newest id in a channel of what an import brought, if it brought something.
+    pub fn imported_upto(&self, number: u64) -> Parsed<Option<Id>> {
+        if !self.has_imported() {
+            return Ok(None);
+        }
+        let is_imported =
+            |place: &Place, batches: &[TailBatch]| codec::is_imported(&batches[place.batch as usize].record.body);
+        let message = self.with_places(number, |places, batches| {
+            let newest = places.iter().rev().find(|place| is_imported(place, batches));
+            newest.map(|place| published(*place, batches).map(|published| published.id)).transpose()
+        })?;
+        let altered = self.with_altered(number, |shown| {
+            let batches = read(&self.tail.batches);
+            let imported = shown.changes_after(Id::MIN).filter(|(_, place)| is_imported(place, &batches));
+            imported.map(|(id, _)| id).max()
+        });
+        Ok(message.flatten().max(altered.flatten()))
     }
 
     /// Its batches from an index on.

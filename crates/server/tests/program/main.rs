@@ -6,6 +6,7 @@ mod changing;
 mod commands;
 #[path = "../../examples/osmium/connection.rs"]
 mod connection;
+mod exports;
 mod full_disk;
 mod guide;
 mod kill;

@@ -5,7 +5,7 @@ use super::{
     Place, Point, StoredFile,
     point::{self, cannot},
 };
-use crate::{folder, table::EngineTable};
+use crate::{folder, log, table::EngineTable};
 use model::{Error, Result};
 use std::{
     fs, io,
@@ -46,6 +46,22 @@ pub fn captured(dir: &Path) -> Result<(PathBuf, Point)> {
     let folder = dir.join(FOLDER);
     let point = point::read(&folder.join(LIST))?;
     Ok((folder, point))
+}
+
+/// Makes a data folder `to`, on the same file system, of the files of a point that lie below `from`: to be read, and thrown
+/// away.
+pub fn link_store(point: &Point, from: &Path, to: &Path) -> Result<()> {
+    for file in &point.files {
+        let link = to.join(&file.path);
+        let parent = link.parent().unwrap_or(to);
+        fs::create_dir_all(parent).map_err(|error| cannot("make", parent, error))?;
+        fs::hard_link(from.join(&file.path), &link).map_err(|error| cannot("link", &link, error))?;
+    }
+    let log_dir = to.join(folder::LOG);
+    fs::create_dir_all(&log_dir).map_err(|error| cannot("make", &log_dir, error))?;
+    log::make_empty(&log_dir, point.store_id).map_err(|error| cannot("write", &log_dir, error))?;
+    let id = to.join(folder::ID_NAME);
+    fs::write(&id, folder::id_text(point.store_id)).map_err(|error| cannot("write", &id, error))
 }
 
 /// Removes what a capture left that was cut short. The folder is locked.

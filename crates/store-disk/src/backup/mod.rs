@@ -18,7 +18,7 @@ mod point;
 mod restore;
 
 pub(crate) use capture::clear as clear_capture;
-pub use capture::{Capture, capture, captured};
+pub use capture::{Capture, capture, captured, link_store};
 pub use folder::{Added, BackupFolder, PointSummary};
 pub(crate) use point::fuzz_point;
 pub use point::{Place, Point, StoredFile};

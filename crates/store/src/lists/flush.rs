@@ -62,6 +62,8 @@ pub(crate) fn flush(
         if steps.is_empty() {
             return Ok(());
         }
+        // Imports bring channels one after another.
+        steps.sort_by_key(Step::id);
         let grown = grow(view, list, &steps, pieces.upto)?;
         grown.nodes.into_iter().chain([grown.root]).for_each(|(key, value)| pieces.put(Space::Lists, key, Some(value)));
         garbage.add(grown.replaced, pieces);

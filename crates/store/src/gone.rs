@@ -1,0 +1,55 @@
+//! The messages of a channel that are not there any more: their places stay in the blocks, whoever took them.
+
+use crate::{
+    channels::NameCache,
+    removed::{CONTAINER_SEQS, Removed},
+    view::View,
+    walk::{Meet, Reach, Slot, Visitor},
+};
+use bytes::Bytes;
+use model::{Channel, Position, Result, Span};
+use std::ops::{ControlFlow, Range};
+
+impl View {
+    /// See [`crate::KeptStore::gone`].
+    pub fn gone(
+        &self,
+        channel: &Channel,
+        span: Span,
+        limit: usize,
+        names: &NameCache,
+    ) -> Result<Vec<(Position, bool)>> {
+        let Some(place) = self.place(channel, names)? else { return Ok(Vec::new()) };
+        let reach = Reach { after: span.after.max(place.floor.id), upto: span.upto, above: place.floor.seq };
+        let mut visitor = Gone { removed: self.removed(&place)?, found: Vec::new(), limit };
+        self.walk_on(&place, reach, true, &mut visitor)?;
+        Ok(visitor.found)
+    }
+}
+
+struct Gone<'a> {
+    removed: Removed<'a>,
+    found: Vec<(Position, bool)>,
+    limit: usize,
+}
+
+impl Visitor for Gone<'_> {
+    fn meet(&mut self, slot: Slot) -> Result<Meet> {
+        if self.found.len() >= self.limit {
+            return Ok(Meet::Stop);
+        }
+        let low = (slot.seq.0 % CONTAINER_SEQS) as u32;
+        if let Some(expired) = self.removed.container(slot.seq.0 / CONTAINER_SEQS)?.contains(low) {
+            self.found.push((Position { id: slot.id, seq: slot.seq }, expired));
+        }
+        Ok(Meet::Skip)
+    }
+
+    fn take(&mut self, _slot: Slot, _bytes: &Bytes, _content: Range<usize>) -> Result<ControlFlow<()>> {
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn wanted(&self) -> usize {
+        self.limit.saturating_sub(self.found.len()).clamp(1, crate::settings::TAIL_CHUNK)
+    }
+}
