@@ -44,6 +44,11 @@ impl Program {
         Program { child, address, client: Client::new() }
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A request with the demo key, to a path below the app.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("http://{}/v1/apps/demo/{path}", self.address);
@@ -86,7 +91,7 @@ impl Program {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().expect("kill runs");
         assert!(status.success());
     }
 

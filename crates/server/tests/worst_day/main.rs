@@ -9,6 +9,7 @@ mod disk;
 mod failing;
 mod judge;
 mod life;
+mod overload;
 mod pages;
 mod power;
 #[allow(dead_code, reason = "the tests of the program need more of its words")]
