@@ -13,7 +13,7 @@ use hyper_util::{
 };
 use std::{
     future::pending,
-    io,
+    io::{self, Write},
     net::SocketAddr,
     pin::pin,
     sync::{
@@ -115,7 +115,7 @@ impl Server {
     fn take(self: &Arc<Self>, socket: TcpStream, sockets: &TaskTracker) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             self.metrics.refused_connections.inc();
-            refuse(&socket);
+            refuse(socket);
             return;
         };
         let server = self.clone();
@@ -189,12 +189,13 @@ fn is_about_one_socket(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Tells a client why it is not served, if its socket takes the few bytes at once.
-fn refuse(socket: &TcpStream) {
+/// Tells a client why it is not served, if its socket takes the few bytes at once. The system is asked directly: the
+/// runtime does not know yet of a new socket that it can be written.
+fn refuse(socket: TcpStream) {
     let text = format!(
         "HTTP/1.1 503 Service Unavailable\r\nretry-after: {RETRY_AFTER_SECONDS}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     );
-    if let Err(error) = socket.try_write(text.as_bytes()) {
+    if let Err(error) = socket.into_std().and_then(|mut socket| socket.write_all(text.as_bytes())) {
         tracing::debug!(%error, "a refused connection could not be told so");
     }
 }
