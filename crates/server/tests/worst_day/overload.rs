@@ -34,6 +34,8 @@ const MEMORY_OF_STREAMS: u64 = 384;
 /// Files that the system has to allow: for each side of a connection one, and what both need besides.
 const FILES: u64 = CONNECTIONS as u64 + 1_000;
 
+const PROBE: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+
 /// Small bounds, short waits, and a neighbour.
 const CONFIG: &str = r#"
 [limits]
@@ -257,17 +259,18 @@ async fn ten_thousand_connections_are_served_and_one_more_is_told_so() {
         return;
     }
     let loaded = Loaded::start();
-    let mut neighbour = loaded.connect("").await;
     let mut held = Vec::new();
     while held.len() < CONNECTIONS - 1 {
         let count = (CONNECTIONS - 1 - held.len()).min(100);
         held.extend(join_all((0..count).map(|_| held_open(&loaded))).await);
     }
+    let mut neighbour = loaded.connect(PROBE).await;
+    assert!(answer_of(&mut neighbour).await.starts_with("HTTP/1.1 200"));
     let mut refused = loaded.connect("").await;
     let answer = answer_of(&mut refused).await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after"), "{answer}");
     let began = Instant::now();
-    neighbour.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is taken");
+    neighbour.write_all(PROBE.as_bytes()).await.expect("it is taken");
     assert!(answer_of(&mut neighbour).await.starts_with("HTTP/1.1 200"));
     assert!(began.elapsed() < AT_ONCE);
     loaded.assert_memory_is_within(MEMORY_OF_STREAMS);
@@ -275,7 +278,7 @@ async fn ten_thousand_connections_are_served_and_one_more_is_told_so() {
     loaded.assert_connections_fall_to(8).await;
 }
 
-/// A stream: it stays open without saying anything more.
+/// A stream: it stays open and is told nothing but heartbeats.
 async fn held_open(loaded: &Loaded) -> TcpStream {
     let head = "GET /v1/apps/demo/channels/held/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer demo-admin\r\n\r\n";
     let mut socket = loaded.connect(head).await;
