@@ -3,8 +3,8 @@
 use crate::{
     shrink::run,
     steps::{
-        Gone, Setup,
-        Step::{self, Delete, Erase, Flush, Publish, PublishAll, Restart, SetAhead},
+        From, Gone, Setup,
+        Step::{self, Delete, Erase, Flush, Follow, Hold, Maintain, Publish, PublishAll, Release, Restart, SetAhead},
     },
 };
 
@@ -31,9 +31,24 @@ fn a_flush_behind_a_floor_and_an_erasure() {
         Restart { forget: true },
         Delete { by: 0, room: 0, what: Gone::All },
         PublishAll { rooms: vec![0; 3] },
-        Erase { user: 2 },
+        Erase { user: 1 },
         PublishAll { rooms: vec![0; 6] },
         Flush { fails_after: None },
     ];
     replay(ON_DEVICES, &steps);
+}
+
+/// The author of the second message, and of the second one after the erasure was asked for, is the one who is erased.
+#[test]
+fn a_follower_of_one_whose_erasure_waited_for_a_hold() {
+    let steps = [
+        Follow { who: 0, by: 0, topics: vec![8], from: From::Beginning },
+        PublishAll { rooms: vec![0, 5, 5] },
+        Hold { room: Some(5), user: 0 },
+        Erase { user: 1 },
+        PublishAll { rooms: vec![0; 3] },
+        Release { room: Some(5), user: 0 },
+        Maintain,
+    ];
+    replay(ON_THE_ORACLE, &steps);
 }
