@@ -23,12 +23,14 @@ use std::{
     fs::{File, OpenOptions},
     io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
+    time::Instant,
 };
 use store_disk::captured;
 
 /// Writes the history of an app as lines of JSON.
 pub fn export(arguments: &ExportArguments) -> anyhow::Result<()> {
     ensure!(arguments.data.is_dir(), "there is no data folder {}", arguments.data.display());
+    let began = Instant::now();
     let app = AppId::new(&arguments.app)?;
     let channels = arguments.channels.iter().map(|name| ChannelName::named(name)).collect::<Result<Vec<_>, _>>()?;
     let after = arguments.from.map_or(Id::MIN, |from| Id::last_before(ticks(from)));
@@ -65,7 +67,9 @@ pub fn export(arguments: &ExportArguments) -> anyhow::Result<()> {
         let mut out = BufWriter::new(&mut file);
         let messages = write(storage, &header, start, now, &mut out)?;
         out.flush().and_then(|()| out.get_ref().sync_all()).context("writing the export")?;
-        println!("{}: {} messages of app {}", path.display(), HumanCount(messages), header.app);
+        let seconds = began.elapsed().as_secs_f64();
+        let messages = HumanCount(messages);
+        println!("{}: {messages} messages of app {} in {seconds:.1} s", path.display(), header.app);
         Ok(())
     })
 }
@@ -112,6 +116,7 @@ fn with_store(data: &Path, work: impl FnOnce(&Storage, Settled) -> anyhow::Resul
 
 /// Applies an export to a store that nobody uses.
 pub fn import(arguments: &ImportArguments) -> anyhow::Result<()> {
+    let began = Instant::now();
     let (path, data) = (&arguments.file, &arguments.data);
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let bytes = file.metadata()?.len();
@@ -138,7 +143,9 @@ pub fn import(arguments: &ImportArguments) -> anyhow::Result<()> {
     }
     let imported = import.finish()?;
     drop(progress);
-    tell(path, &imported)
+    tell(path, &imported)?;
+    println!("checked and imported in {:.1} s", began.elapsed().as_secs_f64());
+    Ok(())
 }
 
 /// Looks at every line before one is applied.

@@ -7,6 +7,7 @@ mod commands;
 #[path = "../../examples/osmium/connection.rs"]
 mod connection;
 mod exports;
+mod formats;
 mod full_disk;
 mod guide;
 mod kill;
