@@ -38,7 +38,7 @@ use std::{
 };
 
 /// Seeds of every test run.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 /// Among so many seeds each lie must be found out.
 const SEEDS_FOR_A_LIE: u64 = 150;
 /// How often a part of a failing run may succeed before it counts as one that does.
