@@ -1,6 +1,6 @@
 //! Every format that was ever written opens: a data folder and an export of each are kept, and read in full by each run.
-//! `cargo test -p server --test program make_the_fixture -- --ignored` makes that of the present format, in a folder
-//! named by `FIXTURE`; it is made once for a format, before the next one changes it.
+//! `FIXTURE=folder cargo test -p server --test program the_present_format` makes that of the present format in a new folder;
+//! it is made once for a format, before the next one changes it.
 
 use crate::program::{assert_sound, run, scrollback};
 use model::{ChannelName, Id, Reaction, RecordKind, Store};
@@ -104,10 +104,10 @@ fn live(store: &KeptStore) {
 }
 
 #[test]
-#[ignore = "makes a fixture; run once for a format"]
-fn make_the_fixture_of_the_present_format() {
-    let to = PathBuf::from(std::env::var_os("FIXTURE").expect("FIXTURE names a new folder"));
+fn the_present_format_exports_what_the_newest_fixture_has() {
     let folder = tempfile::tempdir().expect("a folder");
+    let wanted = std::env::var_os("FIXTURE").map(PathBuf::from);
+    let to = wanted.clone().unwrap_or_else(|| folder.path().join("fixture"));
     let data = folder.path().join("data");
     let log = FileLogSettings { segment_bytes: SEGMENT_BYTES, segments: 4, reserve: 1, ..FileLogSettings::default() };
     let disk = DiskSettings { log, ballast_bytes: 0, ..DiskSettings::default() };
@@ -128,5 +128,10 @@ fn make_the_fixture_of_the_present_format() {
     let is_empty = |path: &PathBuf| fs::read(path).expect("read").iter().all(|byte| *byte == 0);
     segments.filter(is_empty).for_each(|path| fs::remove_file(path).expect("gone"));
     fs::remove_dir(kept.join("quarantine")).expect("it is empty");
-    fs::write(to.join(EXPORT), exported(&data)).expect("written");
+    let text = exported(&data);
+    fs::write(to.join(EXPORT), &text).expect("written");
+    if wanted.is_none() {
+        let newest = fixture(FORMATS[FORMATS.len() - 1]).join(EXPORT);
+        assert_eq!(text, fs::read_to_string(newest).expect("an export"), "a new format wants a new fixture");
+    }
 }
