@@ -67,7 +67,7 @@ impl StoredFile {
 impl Point {
     /// Bytes of all its files.
     pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     pub(super) fn encode(&self) -> String {
@@ -96,7 +96,7 @@ impl Point {
         if sum != format!("end {:016x}\n", xxh3_64(listed.as_bytes())) {
             return Err("its checksum does not fit".into());
         }
-        let mut lines = listed.lines().skip(1);
+        let mut lines = listed.split_terminator('\n').skip(1);
         let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
         let store_id = field("store").and_then(|hex| u64::from_str_radix(hex, 16).ok()).ok_or("it names no store")?;
         let mut number = |name: &str| field(name).and_then(|text| text.parse().ok()).ok_or(format!("it has no {name}"));
@@ -124,7 +124,7 @@ fn is_inside(path: &str) -> bool {
     let mut parts = Path::new(path).components();
     parts.next() == Some(Component::Normal(TABLES.as_ref()))
         && parts.all(|part| matches!(part, Component::Normal(_)))
-        && !path.contains('\\')
+        && !path.contains(|char: char| char == '\\' || char.is_control())
 }
 
 /// Any bytes as a list, with a checksum that fits: one that is read is the same when it was written anew.
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_list_names_no_file_outside_the_tables() {
-        for path in ["../tables/x", "tables/../store.id", "/tables/x", "store.id", "tables\\..\\x", ""] {
+        for path in ["../tables/x", "tables/../store.id", "/tables/x", "store.id", "tables\\..\\x", "tables/x\r", ""] {
             let mut point = sample();
             point.files[0].path = path.into();
             assert!(Point::decode(&point.encode()).is_err(), "{path}");
