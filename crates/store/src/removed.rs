@@ -293,25 +293,26 @@ pub(crate) struct Removed<'a> {
     /// `None`: the table has nothing, or is not to be asked.
     root: Option<Arc<Root>>,
     parts: Vec<Part<'a>>,
-    last: Option<(u64, Arc<Container>)>,
+    /// The containers asked for last: a count looks at both ends of its range, and a search keeps one of them.
+    kept: [Option<(u64, Arc<Container>)>; 2],
 }
 
 impl<'a> Removed<'a> {
     /// From the tails, and from the table as far as there is a root.
     pub fn new(view: &'a View, number: u64, root: Option<Arc<Root>>) -> Removed<'a> {
         let parts = view.parts().filter(|part| part.has_removed(number)).collect();
-        Removed { view, number, root, parts, last: None }
+        Removed { view, number, root, parts, kept: [None, None] }
     }
 
     /// From the table and the frozen tail only: what a flush writes down.
     pub fn of_frozen(view: &'a View, number: u64, root: Option<Arc<Root>>, frozen: Part<'a>) -> Removed<'a> {
         let parts = Some(frozen).filter(|part| part.has_removed(number)).into_iter().collect();
-        Removed { view, number, root, parts, last: None }
+        Removed { view, number, root, parts, kept: [None, None] }
     }
 
     /// From the table only.
     pub fn of_table(view: &'a View, number: u64, root: Option<Arc<Root>>) -> Removed<'a> {
-        Removed { view, number, root, parts: Vec::new(), last: None }
+        Removed { view, number, root, parts: Vec::new(), kept: [None, None] }
     }
 
     pub fn is_nothing(&self) -> bool {
@@ -404,13 +405,22 @@ impl<'a> Removed<'a> {
         Ok(end.next())
     }
 
-    /// A container as this view shows it; the last one asked for is kept.
+    /// A container as this view shows it; the last two asked for are kept.
     pub fn container(&mut self, index: u64) -> Result<Arc<Container>> {
-        if let Some((kept, container)) = &self.last
-            && *kept == index
-        {
-            return Ok(container.clone());
+        if self.kept[0].as_ref().is_none_or(|(kept, _)| *kept != index) {
+            self.kept.swap(0, 1);
         }
+        match &self.kept[0] {
+            Some((kept, container)) if *kept == index => Ok(container.clone()),
+            _ => {
+                let container = Arc::new(self.read_container(index)?);
+                self.kept[0] = Some((index, container.clone()));
+                Ok(container)
+            }
+        }
+    }
+
+    fn read_container(&self, index: u64) -> Result<Container> {
         let (mut container, mut merged) = (Container::default(), 0);
         if self.root.is_some() {
             let key = keys::removed_row(self.number, index);
@@ -424,8 +434,6 @@ impl<'a> Removed<'a> {
                 container.merge(&newer);
             }
         }
-        let container = Arc::new(container);
-        self.last = Some((index, container.clone()));
         Ok(container)
     }
 }
