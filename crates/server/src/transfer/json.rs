@@ -172,7 +172,10 @@ pub(crate) fn parse(line: &[u8]) -> Result<Line, String> {
     let tag: Tag<'_> = serde_json::from_slice(line).map_err(said)?;
     match &*tag.line {
         "message" | "edit" => said_line(serde_json::from_slice(line).map_err(said)?),
-        _ => other_line(serde_json::from_slice(line).map_err(said)?),
+        "header" | "record" | "channel" | "gone" | "reaction" | "end" => {
+            other_line(serde_json::from_slice(line).map_err(said)?)
+        }
+        kind => Err(format!("there are no lines of kind {kind:.40}")),
     }
 }
 

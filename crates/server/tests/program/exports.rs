@@ -153,7 +153,7 @@ async fn bad_lines_are_named_and_nothing_is_changed() {
     let forged = lines[message].replacen("\"seq\":1", "\"seq\":7", 1);
     for (bad, reason) in [
         ("not JSON", "expected"),
-        ("{\"line\":\"memo\"}", "unknown variant"),
+        ("{\"line\":\"memo\"}", "there are no lines of kind memo"),
         (forged.as_str(), "do not follow"),
         (
             "{\"line\":\"header\",\"format\":\"scrollback export\",\"version\":2,\"app\":\"demo\",\"after\":\"0\",\"upto\":\"1\"}",
