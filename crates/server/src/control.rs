@@ -34,6 +34,9 @@ const LINE_WAIT: Duration = Duration::from_secs(10);
 /// How long a command waits for the one before.
 const TURN_WAIT: Duration = Duration::from_secs(5);
 
+/// After a command that could not be accepted, as when file descriptors are used up.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
 /// The socket of a running program.
 pub struct Control {
     listener: UnixListener,
@@ -69,7 +72,7 @@ impl Control {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a command could not be accepted");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
                 Some(_) = commands.join_next() => {}

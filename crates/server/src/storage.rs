@@ -1,8 +1,9 @@
 //! The store on the data folder: opens it, and shows its numbers as metrics.
 
 use crate::numbers::{self, Numbers};
-use model::{AppId, Settled, ShardId, Store, TICKS_PER_MS};
+use model::{AppId, Settled, Store, TICKS_PER_MS};
 use prometheus_client::registry::Registry;
+use service::{EPOCH, SHARD};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -11,8 +12,6 @@ use std::{
 use store::KeptStore;
 use store_disk::{Capture, DiskSettings, EngineTable, FileLogSettings, FolderLock, Place};
 
-/// The epoch of the one owner on one machine.
-const EPOCH: u64 = 1;
 /// The largest record fits.
 const SCRATCH_SEGMENT_BYTES: u64 = 16 << 20;
 
@@ -47,14 +46,12 @@ impl Storage {
         if let Some(bytes) = options.segment_bytes {
             log.segment_bytes = bytes as u64;
         }
-        if options.scratch {
-            log = FileLogSettings { segment_bytes: SCRATCH_SEGMENT_BYTES, segments: 2, reserve: 1, ..log };
-        }
         let mut disk = DiskSettings { log, ..DiskSettings::default() };
         if let Some(bytes) = options.ballast_bytes {
             disk.ballast_bytes = bytes as u64;
         }
         if options.scratch {
+            disk.log = FileLogSettings { segment_bytes: SCRATCH_SEGMENT_BYTES, segments: 2, reserve: 1, ..disk.log };
             disk.ballast_bytes = 0;
         }
         let mut settings = store::Settings { indexed_apps: listed, ..store::Settings::default() };
@@ -69,7 +66,7 @@ impl Storage {
 
     /// Decides what the log holds, for a command that has the folder to itself.
     pub fn settle(&self) -> model::Result<Settled> {
-        self.store.settle(ShardId::default(), EPOCH)
+        self.store.settle(SHARD, EPOCH)
     }
 
     /// Captures a point with everything that was acknowledged so far. Publishing goes on meanwhile.

@@ -75,6 +75,7 @@ pub use retention::{DryRun, Retention, RetentionRule, WouldRemove};
 pub use scope::{Expression, Scope};
 pub use searching::{Hit, Hits, SearchQuery};
 pub use selections::SelectionQuery;
+pub use sequencer::{EPOCH, SHARD};
 pub use settings::Settings;
 pub use standing::Standing;
 pub use subscription::{Delivery, Item, Subscription};

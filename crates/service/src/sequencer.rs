@@ -25,8 +25,9 @@ use std::{
 };
 
 /// On one machine there is one shard, which has one owner for ever.
-pub(crate) const SHARD: ShardId = ShardId(0);
-pub(crate) const EPOCH: u64 = 1;
+pub const SHARD: ShardId = ShardId(0);
+/// The epoch of that owner.
+pub const EPOCH: u64 = 1;
 
 /// Later than this no clock is believed, so that ids never run out (the year 3111).
 const LATEST_TICKS: u64 = MAX_TICKS / 2;

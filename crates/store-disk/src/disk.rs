@@ -9,6 +9,11 @@ use std::{
     sync::Arc,
 };
 
+/// Makes the names in a directory durable.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
 /// Files by path.
 pub(crate) trait Disk: Send + Sync + 'static {
     /// Opens a file that exists, for reading and writing.
@@ -81,7 +86,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+        sync_dir(dir)
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {

@@ -13,7 +13,7 @@
 use crate::{
     backup,
     ballast::Ballast,
-    disk::{Disk, RealDisk},
+    disk::{Disk, RealDisk, sync_dir},
     log::{FileLog, random},
     settings::{BALLAST_BYTES, EngineSettings, FileLogSettings},
     table::{self, EngineTable},
@@ -195,10 +195,6 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 fn parent_of(dir: &Path) -> &Path {
     let parent = dir.parent().unwrap_or(Path::new("/"));
     if parent.as_os_str().is_empty() { Path::new(".") } else { parent }
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// Asks for more open files, up to what the system allows without asking an operator.

@@ -6,6 +6,8 @@ mod backup;
 mod ballast;
 mod disk;
 mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod log;
 mod settings;
 mod table;
@@ -14,8 +16,6 @@ pub use backup::{
     Added, BackupFolder, Capture, Place, Point, PointSummary, StoredFile, capture, captured, link_store, restore,
 };
 pub use folder::{DiskSettings, FolderLock, open, verify_tables};
-#[doc(hidden)]
-pub use log::fuzzing;
 pub use log::{FileLog, Loss};
 pub use settings::{EngineSettings, FileLogSettings};
 pub use table::EngineTable;

@@ -2,7 +2,7 @@
 
 use crate::{
     channels::NameCache,
-    removed::{CONTAINER_SEQS, Removed},
+    removed::Removed,
     view::View,
     walk::{Meet, Reach, Slot, Visitor},
 };
@@ -38,8 +38,7 @@ impl Visitor for Gone<'_> {
         if self.found.len() >= self.limit {
             return Ok(Meet::Stop);
         }
-        let low = (slot.seq.0 % CONTAINER_SEQS) as u32;
-        if let Some(expired) = self.removed.container(slot.seq.0 / CONTAINER_SEQS)?.contains(low) {
+        if let Some(expired) = self.removed.of(slot.seq)? {
             self.found.push((Position { id: slot.id, seq: slot.seq }, expired));
         }
         Ok(Meet::Skip)

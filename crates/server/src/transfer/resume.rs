@@ -1,6 +1,9 @@
 //! Going on with an export that was cut short: behind the last message that is whole in the file, with all that belongs to it.
 
-use super::line::{Header, Line};
+use super::{
+    limits::LINE_BYTES,
+    line::{Header, Line},
+};
 use anyhow::{Context, bail};
 use model::{ChannelName, Id};
 use std::io::{BufRead, Read};
@@ -35,7 +38,7 @@ pub(super) fn find(file: &mut dyn BufRead) -> anyhow::Result<Option<Found>> {
     let mut last: Option<(Vec<u8>, u64, u64)> = None;
     loop {
         line.clear();
-        let bytes = file.take(u64::MAX).read_until(b'\n', &mut line).context("reading the export")?;
+        let bytes = file.take(LINE_BYTES as u64 + 1).read_until(b'\n', &mut line).context("reading the export")?;
         if line.pop_if(|last| *last == b'\n').is_none() {
             break;
         }

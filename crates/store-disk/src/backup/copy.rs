@@ -2,7 +2,10 @@
 //! names only when they are whole.
 
 use super::{StoredFile, point::cannot};
-use crate::settings::{COPY_PIECE_BYTES, COPY_SYNC_BYTES};
+use crate::{
+    disk,
+    settings::{COPY_PIECE_BYTES, COPY_SYNC_BYTES},
+};
 use model::{Error, ErrorKind, Result};
 use std::{
     fs::{self, File},
@@ -95,7 +98,7 @@ pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
 }
 
 pub(super) fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| cannot("sync", dir, error))
+    disk::sync_dir(dir).map_err(|error| cannot("sync", dir, error))
 }
 
 fn unfinished(path: &Path) -> PathBuf {

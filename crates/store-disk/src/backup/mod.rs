@@ -20,7 +20,6 @@ mod restore;
 pub(crate) use capture::clear as clear_capture;
 pub use capture::{Capture, capture, captured, link_store};
 pub use folder::{Added, BackupFolder, PointSummary};
-pub(crate) use point::fuzz_point;
-pub use point::{Place, Point, StoredFile};
+pub use point::{Place, Point, StoredFile, fuzz_point};
 pub(crate) use restore::refuse_unfinished;
 pub use restore::restore;

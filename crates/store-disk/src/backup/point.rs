@@ -128,7 +128,7 @@ fn is_inside(path: &str) -> bool {
 }
 
 /// Any bytes as a list, with a checksum that fits: one that is read is the same when it was written anew.
-pub(crate) fn fuzz_point(bytes: &[u8]) {
+pub fn fuzz_point(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let _ = Point::decode(text);
     let listed = text.rfind("end ").map_or(text, |end| &text[..end]);

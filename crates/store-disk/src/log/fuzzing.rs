@@ -1,4 +1,4 @@
-//! What the fuzz targets of `fuzz/` call: any bytes in, and what reading them promises is held. Bytes get the checksums that
+//! What the fuzz targets of the log call: any bytes in, and what reading them promises is held. Bytes get the checksums that
 //! fit, so that what lies behind them is reached. Not part of the crate's interface.
 
 use super::{
@@ -52,9 +52,4 @@ pub fn superblock(input: &[u8]) {
     if let Ok(found) = superblock::decode(&bytes) {
         assert_eq!(superblock::decode(&superblock::encode(&found)), Ok(found));
     }
-}
-
-/// The list of a point in a folder of backups.
-pub fn point(input: &[u8]) {
-    crate::backup::fuzz_point(input);
 }

@@ -3,7 +3,6 @@
 
 mod damage;
 mod file_log;
-#[doc(hidden)]
 pub mod fuzzing;
 mod pool;
 mod record;

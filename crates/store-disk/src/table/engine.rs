@@ -10,8 +10,7 @@ use fjall::{
 use model::{Error, ErrorKind, Result};
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, RwLock},
 };
@@ -263,8 +262,8 @@ fn set_journals_aside(dir: &Path, quarantine: &Path) -> io::Result<()> {
         }
         fs::rename(dir.join(name), aside)?;
     }
-    File::open(quarantine)?.sync_all()?;
-    File::open(dir)?.sync_all()
+    disk::sync_dir(quarantine)?;
+    disk::sync_dir(dir)
 }
 
 fn is_of_journal(error: &fjall::Error) -> bool {

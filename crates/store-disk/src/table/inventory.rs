@@ -14,7 +14,7 @@
 //! The space 0 holds the names of the others.
 
 use super::making;
-use crate::{backup::StoredFile, settings::LINK_ATTEMPTS};
+use crate::{backup::StoredFile, disk::sync_dir, settings::LINK_ATTEMPTS};
 use lsm_tree::{AbstractTree, Guard, SeqNo, SequenceNumberCounter};
 use model::{Error, ErrorKind, Result};
 use std::{
@@ -62,7 +62,7 @@ pub(crate) fn remove_unfinished(dir: &Path) -> io::Result<()> {
             false => fs::remove_file(entry.path())?,
         }
     }
-    File::open(dir)?.sync_all()
+    sync_dir(dir)
 }
 
 /// Refuses, by the file's name, what the engine would take for less than it is. Does not read the tables themselves, but

@@ -2,6 +2,8 @@
 //! cut in between leaves a space without a folder, which otherwise is damage. So its name stands in the file `unfinished`
 //! meanwhile, and a start makes it whole: nothing was ever in it.
 
+use super::inventory::KEYSPACES;
+use crate::disk::sync_dir;
 use std::{
     fs::{self, File},
     io,
@@ -21,7 +23,7 @@ pub(super) fn begin(dir: &Path, space: Space) -> io::Result<()> {
 
 /// All spaces are made, and the names of their folders durable.
 pub(super) fn end(dir: &Path) -> io::Result<()> {
-    File::open(dir.join("keyspaces"))?.sync_all()?;
+    sync_dir(&dir.join(KEYSPACES))?;
     write(dir, "")
 }
 
@@ -43,5 +45,5 @@ fn write(dir: &Path, name: &str) -> io::Result<()> {
     let file = File::options().create(true).truncate(false).write(true).open(path)?;
     file.write_all_at(format!("{name:<BYTES$}").as_bytes(), 0)?;
     file.sync_data()?;
-    if is_new { File::open(dir)?.sync_all() } else { Ok(()) }
+    if is_new { sync_dir(dir) } else { Ok(()) }
 }
