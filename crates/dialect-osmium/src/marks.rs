@@ -26,7 +26,7 @@ pub struct Marks {
 #[derive(Serialize, Deserialize)]
 struct StoredMark {
     id: u64,
-    seq: u64,
+    seq: i64,
 }
 
 impl Marks {
@@ -109,7 +109,7 @@ impl Realm {
     /// How many messages were stored in a chat after what a user has read of it, up to this one.
     pub(crate) async fn unread(&self, user: u64, chat: Chat, newest: Seq) -> Result<u32> {
         let mark = self.marks.of(&self.channels, &self.settings.app, user, chat).await?;
-        Ok(u32::try_from(newest.0.saturating_sub(mark.seq.0)).unwrap_or(u32::MAX))
+        Ok(u32::try_from(newest.above(mark.seq)).unwrap_or(u32::MAX))
     }
 
     async fn newest_upto(&self, view: &View, upto: Id) -> Result<Option<Position>> {

@@ -211,7 +211,7 @@ pub struct SeqRange {
 impl SeqRange {
     /// How many seqs it holds.
     pub fn count(self) -> u64 {
-        self.last.0 - self.first.0 + 1
+        self.last.above(self.first) + 1
     }
 
     /// Whether the seq is one of them.

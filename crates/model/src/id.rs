@@ -112,18 +112,37 @@ impl fmt::Debug for Id {
     }
 }
 
-/// The place of a stored message in its channel: 1, 2, 3…, dense, never used twice. 0 means "none": signals and
-/// messages that were not stored have an id but no seq.
+/// The place of a stored message in its channel: 1, 2, 3…, dense, never used twice. History that an import brings below
+/// what is there goes on downwards: 0, −1, −2….
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
-pub struct Seq(pub u64);
+pub struct Seq(pub i64);
 
 impl Seq {
-    /// The seq of what is not stored, and of "before the first message".
-    pub const NONE: Seq = Seq(0);
+    /// What is not stored has an id and this: no message is here or below.
+    pub const NONE: Seq = Seq(i64::MIN);
+    /// Below the first message that is published in a channel.
+    pub const START: Seq = Seq(0);
+    /// Every message is here or below.
+    pub const MAX: Seq = Seq(i64::MAX);
 
     /// The seq that follows.
     pub const fn next(self) -> Seq {
         Seq(self.0 + 1)
+    }
+
+    /// The seq before, if there is one.
+    pub const fn previous(self) -> Seq {
+        Seq(self.0.saturating_sub(1))
+    }
+
+    /// How many seqs lie above `other`, up to and with this one.
+    pub const fn above(self, other: Seq) -> u64 {
+        if self.0 > other.0 { self.0.abs_diff(other.0) } else { 0 }
+    }
+
+    /// So many seqs further down.
+    pub const fn minus(self, seqs: u64) -> Seq {
+        Seq(self.0.saturating_sub_unsigned(seqs))
     }
 }
 
@@ -133,13 +152,18 @@ impl fmt::Display for Seq {
     }
 }
 
-/// A place in a channel: an id and the seq that goes with it.
+/// A place in a channel: an id and the seq that goes with it. The default is where a channel begins, with [`Seq::START`].
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Position {
     /// Where, between ids.
     pub id: Id,
-    /// How many messages the channel had stored up to there.
+    /// The seq of the newest message up to there.
     pub seq: Seq,
+}
+
+impl Position {
+    /// Below everything: where nothing is found.
+    pub const NONE: Position = Position { id: Id::MIN, seq: Seq::NONE };
 }
 
 #[cfg(test)]

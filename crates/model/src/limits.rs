@@ -23,6 +23,8 @@ pub const IDEMPOTENCY_KEY_BYTES: usize = 256;
 pub const BATCH_BYTES: usize = 4 << 20;
 /// Changes in one batch.
 pub const BATCH_CHANGES: usize = 16_384;
+/// No stored message has a seq further away from [`crate::Seq::START`], on either side.
+pub const SEQ: i64 = 1 << 62;
 /// Messages in one page of the store.
 pub const PAGE_MESSAGES: u32 = 10_000;
 /// Bytes of payload in one page of the store, before the message that crosses the bound.

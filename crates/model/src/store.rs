@@ -77,7 +77,7 @@ pub trait Store: Send + Sync + 'static {
     fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal>;
 
     /// The position of the newest message that is there, has at least `keep` messages above it that are there, and whose
-    /// id is at most `upto`: where a floor would go for retention by count or by age. [`Position::default`] if nowhere.
+    /// id is at most `upto`: where a floor would go for retention by count or by age. [`Position::NONE`] if nowhere.
     fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position>;
 
     /// Every content that a message has had, oldest first: the published one and each edit that was not taken back; empty if

@@ -72,7 +72,7 @@ impl Fields {
         document.add_text(self.app, channel.app.as_str());
         document.add_bytes(self.channel, &channel_bytes(channel));
         document.add_u64(self.id, message.id.raw());
-        document.add_u64(self.seq, message.seq.0);
+        document.add_u64(self.seq, message.seq.0.cast_unsigned());
         if let Some(author) = &message.author {
             document.add_text(self.author, author_term(author));
         }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_seq_is_found_in_its_range() {
         let ranges = [SeqRange { first: Seq(2), last: Seq(3) }, SeqRange { first: Seq(7), last: Seq(7) }];
-        let held: Vec<u64> = (0..10).filter(|seq| holds(&ranges, Seq(*seq))).collect();
+        let held: Vec<i64> = (0..10).filter(|seq| holds(&ranges, Seq(*seq))).collect();
         assert_eq!(held, [2, 3, 7]);
         assert!(!holds(&[], Seq(1)));
     }

@@ -136,7 +136,7 @@ impl Open {
         known: bool,
     ) -> Result<()> {
         if known {
-            self.delete(shared, channel, vec![SeqRange { first: Seq::NONE, last: Seq(u64::MAX) }])?;
+            self.delete(shared, channel, vec![SeqRange { first: Seq::NONE, last: Seq::MAX }])?;
         }
         self.add(shared, store, channel, Span { after: Id::MIN, upto })
     }
@@ -177,7 +177,7 @@ impl Open {
         let is_stale = FunctionPredicate::from(move |segment: &SegmentReader| {
             let seqs = segment.fast_fields().u64(crate::document::SEQ)?.first_or_default_col(0);
             let stale = stale.clone();
-            Ok(move |document: DocId| holds(&stale, Seq(seqs.get_val(document))))
+            Ok(move |document: DocId| holds(&stale, Seq(seqs.get_val(document).cast_signed())))
         });
         let is_stale: DocPredicateQuery = is_stale.into();
         let both: Vec<Box<dyn Query>> = vec![Box::new(of_channel), Box::new(is_stale)];
@@ -247,7 +247,7 @@ mod tests {
     fn ranges_are_put_in_order() {
         let range = |first, last| SeqRange { first: Seq(first), last: Seq(last) };
         assert_eq!(ordered(vec![range(7, 9), range(1, 2), range(3, 3), range(8, 8)]), [range(1, 3), range(7, 9)]);
-        let all = range(0, u64::MAX);
+        let all = range(i64::MIN, i64::MAX);
         assert_eq!(ordered(vec![all, range(5, 6)]), [all]);
     }
 }

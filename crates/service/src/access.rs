@@ -254,7 +254,7 @@ impl Visible {
 
     /// The greatest seq that is hidden in a channel that goes up to `head`.
     pub(crate) fn above(self, head: Seq) -> Seq {
-        self.newest.map_or(Seq::NONE, |newest| Seq(head.0.saturating_sub(newest)))
+        self.newest.map_or(Seq::NONE, |newest| head.minus(newest))
     }
 }
 

@@ -80,9 +80,9 @@ impl Sequencer {
         let (id, seq) = (self.draw(), head.last.seq.next());
         let expires_at = self.expiry(order.ttl);
         fill(&mut order.change, Numbers { id, seq, number, first, expires_at });
-        self.remember(order.place, number.0, seq.0, id);
+        self.remember(order.place, number.0, seq.0.cast_unsigned(), id);
         if let (Some(place), Some(key)) = (order.key, key) {
-            self.remember(place, key.payload_hash, seq.0, id);
+            self.remember(place, key.payload_hash, seq.0.cast_unsigned(), id);
         }
         self.include(order, id, head.last.id);
         Ok(Placed { seq, ..Placed::at(id) })
@@ -170,7 +170,7 @@ pub(crate) fn recall(known: &Known, order: &mut Order) -> bool {
 }
 
 fn as_head(entry: Entry) -> Head {
-    let last = Position { id: entry.id, seq: Seq(entry.second) };
+    let last = Position { id: entry.id, seq: Seq(entry.second.cast_signed()) };
     Head { number: ChannelNumber(entry.first), last, floor: Position::default() }
 }
 
@@ -179,7 +179,7 @@ fn as_version(entry: Entry) -> Id {
 }
 
 fn as_keyed(entry: Entry) -> Keyed {
-    Keyed { id: entry.id, seq: Seq(entry.second), payload_hash: entry.first }
+    Keyed { id: entry.id, seq: Seq(entry.second.cast_signed()), payload_hash: entry.first }
 }
 
 pub(crate) fn fill(change: &mut Arc<Change>, numbers: Numbers) {

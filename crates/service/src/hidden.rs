@@ -48,7 +48,7 @@ fn seq_at(store: &dyn Store, channel: &Channel, position: Id) -> Result<Seq> {
                 continue;
             }
         };
-        return Ok(Seq(end.0.saturating_sub(above)));
+        return Ok(end.minus(above));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    Author, Channel, Effort, Error, Id, Order, Page, Position, RemovedCount, Result, Seq, Span, Store, Window,
+    Author, Channel, Effort, Error, Head, Id, Order, Page, Position, RemovedCount, Result, Seq, Span, Store, Window,
 };
 use std::sync::{Arc, OnceLock};
 
@@ -205,16 +205,23 @@ impl Seen {
     }
 }
 
-/// The greatest hidden seq of a channel. Blocks.
+/// The greatest hidden seq of a channel; [`Seq::NONE`] if no bound by seqs hides anything. Blocks.
 pub(crate) fn above(store: &dyn Store, channel: &Channel, visible: Visible) -> Result<Seq> {
     match visible.newest {
-        Some(_) => Ok(visible.above(head_seq(&store.heads(std::slice::from_ref(channel))?))),
+        Some(_) => Ok(hidden_seq(&store.heads(std::slice::from_ref(channel))?, visible)),
         None => Ok(Seq::NONE),
     }
 }
 
-fn head_seq(heads: &[model::Head]) -> Seq {
-    heads.first().map_or(Seq::NONE, |head| head.last.seq)
+fn hidden_seq(heads: &[Head], visible: Visible) -> Seq {
+    let head = heads.first().copied().unwrap_or_default();
+    let above = visible.above(head.last.seq);
+    // What an import brought lies below the start.
+    if above > head.floor.seq.min(Seq::START) { above } else { Seq::NONE }
+}
+
+fn head_seq(heads: &[Head]) -> Seq {
+    heads.first().map_or(Seq::START, |head| head.last.seq)
 }
 
 /// One page out of two that meet.

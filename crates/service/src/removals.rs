@@ -133,8 +133,8 @@ mod tests {
     use super::*;
     use model::{SeqRange, Span};
 
-    fn removal(ranges: &[(u64, u64)]) -> Removal {
-        let range = |(first, last): &(u64, u64)| SeqRange { first: Seq(*first), last: Seq(*last) };
+    fn removal(ranges: &[(i64, i64)]) -> Removal {
+        let range = |(first, last): &(i64, i64)| SeqRange { first: Seq(*first), last: Seq(*last) };
         Removal { seqs: ranges.iter().map(range).collect(), span: Span::ALL, ids: Vec::new(), by: None }
     }
 

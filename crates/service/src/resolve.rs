@@ -189,9 +189,9 @@ fn reactions(store: &dyn Store, channel: &Channel, reaction: &Reaction) -> Resul
 
 /// Where a floor lies that leaves the newest `messages` of those that were stored.
 pub(crate) fn floor_by_count(store: &dyn Store, channel: &Channel, head: Head, messages: u64) -> Result<Position> {
-    let above = Seq(head.last.seq.0.saturating_sub(messages));
+    let above = head.last.seq.minus(messages);
     if above <= head.floor.seq {
-        return Ok(Position::default());
+        return Ok(Position::NONE);
     }
     let window = Window {
         span: Span::ALL,

@@ -71,15 +71,15 @@ impl Retention {
         Some(Id::new(message.ticks().saturating_add(age).saturating_add(1), 0))
     }
 
-    /// Where the floor of a channel would go at `now_ticks`; [`Position::default`] if nowhere. Blocks.
+    /// Where the floor of a channel would go at `now_ticks`; [`Position::NONE`] if nowhere. Blocks.
     pub(crate) fn floor(self, store: &dyn Store, channel: &Channel, head: Head, now_ticks: u64) -> Result<Position> {
         let by_count = match self.messages {
             Some(messages) => floor_by_count(store, channel, head, messages)?,
-            None => Position::default(),
+            None => Position::NONE,
         };
         let by_age = match self.age {
             Some(_) => store.floor_for(channel, 0, self.visible(now_ticks).after)?,
-            None => Position::default(),
+            None => Position::NONE,
         };
         Ok(if by_age.seq > by_count.seq { by_age } else { by_count })
     }

@@ -13,7 +13,7 @@
 use crate::{
     content::{self, User},
     settings::CONTENT_BYTES_MAX,
-    wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
+    wire::{Malformed, Parsed, Reader, put_prefixed, put_run, put_seq, put_varint},
 };
 use bytes::Bytes;
 use model::{Edit, Id, Position, Reaction, Removal, Seq, SeqRange, Span, Unedit, UserId, What, limits};
@@ -57,13 +57,13 @@ impl Alteration {
         Ok(match tag {
             EDITED => Alteration::Edited {
                 message: read_id(reader)?,
-                seq: Seq(reader.varint()?),
+                seq: reader.seq()?,
                 content: reader.prefixed_range(CONTENT_BYTES_MAX)?,
             },
             DELETED | EXPIRED => {
                 Alteration::Removed { expired: tag == EXPIRED, removal: Arc::new(read_removal(reader)?) }
             }
-            FLOORED => Alteration::Floored(Position { id: read_id(reader)?, seq: Seq(reader.varint()?) }),
+            FLOORED => Alteration::Floored(Position { id: read_id(reader)?, seq: reader.seq()? }),
             REACTED => Alteration::Reacted(Arc::new(read_reaction(reader)?)),
             UNREACTED => Alteration::Unreacted { reaction: read_id(reader)?, was: Arc::new(read_reaction(reader)?) },
             UNEDITED => Alteration::Unedited(Arc::new(read_unedit(reader)?)),
@@ -98,7 +98,7 @@ pub(crate) fn put(what: &What, out: &mut Vec<u8>) -> Option<u8> {
     match what {
         What::Edited(edit) => {
             put_varint(out, edit.message.raw());
-            put_varint(out, edit.seq.0);
+            put_seq(out, edit.seq);
             let mut content = Vec::with_capacity(edit.payload.bytes.len() + 64);
             content::encode_edit(edit, &mut content);
             put_prefixed(out, &content);
@@ -114,7 +114,7 @@ pub(crate) fn put(what: &What, out: &mut Vec<u8>) -> Option<u8> {
         }
         What::Floored(floor) => {
             put_varint(out, floor.id.raw());
-            put_varint(out, floor.seq.0);
+            put_seq(out, floor.seq);
             Some(FLOORED)
         }
         What::Reacted(reaction) => {
@@ -141,11 +141,10 @@ fn read_id(reader: &mut Reader<'_>) -> Parsed<Id> {
 pub(crate) fn put_removal(removal: &Removal, out: &mut Vec<u8>) {
     out.push(removal.by.is_some().into());
     put_varint(out, removal.seqs.len() as u64);
-    let mut next = 0;
+    let mut next = Seq::START;
     for range in &removal.seqs {
-        put_varint(out, range.first.0.saturating_sub(next));
-        put_varint(out, range.count());
-        next = range.last.0 + 1;
+        put_run(out, next, *range);
+        next = range.last.next();
     }
     put_varint(out, removal.span.after.raw());
     put_varint(out, removal.span.upto.raw());
@@ -158,18 +157,14 @@ pub(crate) fn put_removal(removal: &Removal, out: &mut Vec<u8>) {
 fn read_removal(reader: &mut Reader<'_>) -> Parsed<Removal> {
     let has_actor = read_has_actor(reader)?;
     let count = reader.count(limits::REMOVAL_RANGES, "ranges of a removal")?;
-    let mut seqs = Vec::with_capacity(count.min(1024));
-    let mut next = 0u64;
-    for index in 0..count {
-        let gap = reader.varint()?;
-        let first = next.checked_add(gap).filter(|first| *first > 0).ok_or(Malformed("ranges of a removal"))?;
-        let length = reader.varint()?;
-        if length == 0 || (index > 0 && gap == 0) {
+    let mut seqs: Vec<SeqRange> = Vec::with_capacity(count.min(1024));
+    for _ in 0..count {
+        let before = seqs.last().map(|range| range.last.next());
+        let range = reader.run(before.unwrap_or(Seq::START))?;
+        if before.is_some_and(|before| range.first <= before) {
             return Err(Malformed("ranges of a removal"));
         }
-        let end = first.checked_add(length).ok_or(Malformed("ranges of a removal"))?;
-        seqs.push(SeqRange { first: Seq(first), last: Seq(end - 1) });
-        next = end;
+        seqs.push(range);
     }
     let span = Span { after: read_id(reader)?, upto: read_id(reader)? };
     let ids = read_ids(reader, limits::REMOVAL_IDS, "ids of a removal")?;
@@ -180,7 +175,7 @@ fn read_removal(reader: &mut Reader<'_>) -> Parsed<Removal> {
 fn put_unedit(unedit: &Unedit, out: &mut Vec<u8>) {
     out.push(unedit.by.is_some().into());
     put_varint(out, unedit.message.raw());
-    put_varint(out, unedit.seq.0);
+    put_seq(out, unedit.seq);
     put_ids(out, &unedit.edits);
     if let Some(user) = &unedit.by {
         content::put_user(out, user);
@@ -189,7 +184,7 @@ fn put_unedit(unedit: &Unedit, out: &mut Vec<u8>) {
 
 fn read_unedit(reader: &mut Reader<'_>) -> Parsed<Unedit> {
     let has_actor = read_has_actor(reader)?;
-    let (message, seq) = (read_id(reader)?, Seq(reader.varint()?));
+    let (message, seq) = (read_id(reader)?, reader.seq()?);
     let edits = read_ids(reader, limits::UNEDITED, "edits that are taken back")?;
     let by = has_actor.then(|| read_user(reader)).transpose()?;
     Ok(Unedit { message, seq, edits, by })

@@ -15,10 +15,10 @@
 use crate::{
     keys::BlockKey,
     settings::{BLOCK_MESSAGES, BLOCK_RAW_BYTES, CONTENT_BYTES_MAX},
-    wire::{Malformed, Parsed, Reader, put_varint},
+    wire::{Malformed, Parsed, Reader, put_run, put_varint},
 };
 use bytes::Bytes;
-use model::{Id, Seq};
+use model::{Id, Seq, SeqRange};
 use std::{cell::RefCell, ops::Range};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -89,19 +89,18 @@ pub(crate) fn seal(key: &BlockKey, mut body: Vec<u8>) -> Bytes {
 }
 
 fn put_seqs(out: &mut Vec<u8>, rows: &[Row]) {
-    let mut runs: Vec<(u64, u64)> = Vec::new();
-    for row in rows {
+    let mut runs: Vec<SeqRange> = Vec::new();
+    for Row { seq, .. } in rows {
         match runs.last_mut() {
-            Some((first, length)) if *first + *length == row.seq.0 => *length += 1,
-            _ => runs.push((row.seq.0, 1)),
+            Some(run) if run.last.next() == *seq => run.last = *seq,
+            _ => runs.push(SeqRange { first: *seq, last: *seq }),
         }
     }
     put_varint(out, runs.len() as u64);
-    let mut next = 0;
-    for (first, length) in runs {
-        put_varint(out, first - next);
-        put_varint(out, length);
-        next = first + length;
+    let mut next = Seq::START;
+    for run in runs {
+        put_run(out, next, run);
+        next = run.last.next();
     }
 }
 
@@ -142,7 +141,7 @@ pub(crate) struct Block {
     pub key: BlockKey,
     /// Growing.
     pub ids: Vec<Id>,
-    runs: Vec<(u64, u64)>,
+    runs: Vec<SeqRange>,
     /// (index, expires at), by growing index.
     pub expiries: Vec<(usize, Id)>,
     /// Where each content ends in the raw bytes.
@@ -204,11 +203,11 @@ impl Block {
 
     pub fn seq(&self, index: usize) -> Seq {
         let mut left = index as u64;
-        for (first, length) in &self.runs {
-            if left < *length {
-                return Seq(first + left);
+        for run in &self.runs {
+            if left < run.count() {
+                return Seq(run.first.0.saturating_add_unsigned(left));
             }
-            left -= length;
+            left -= run.count();
         }
         Seq::NONE
     }
@@ -256,16 +255,18 @@ impl Block {
     }
 }
 
-fn read_runs(reader: &mut Reader<'_>, count: usize) -> Parsed<Vec<(u64, u64)>> {
+fn read_runs(reader: &mut Reader<'_>, count: usize) -> Parsed<Vec<SeqRange>> {
     let runs = reader.count(count, "number of runs in a block")?;
-    let (mut next, mut left) = (0u64, count as u64);
-    let mut found = Vec::with_capacity(runs);
+    let mut left = count as u64;
+    let mut found: Vec<SeqRange> = Vec::with_capacity(runs);
     for _ in 0..runs {
-        let first = next.checked_add(reader.varint()?).ok_or(Malformed("seqs of a block"))?;
-        let length = reader.varint()?;
-        left = left.checked_sub(length).ok_or(Malformed("seqs of a block"))?;
-        next = first.checked_add(length).ok_or(Malformed("seqs of a block"))?;
-        found.push((first, length));
+        let before = found.last().map(|run| run.last.next());
+        let run = reader.run(before.unwrap_or(Seq::START))?;
+        if before.is_some_and(|before| run.first < before) {
+            return Err(Malformed("seqs of a block"));
+        }
+        left = left.checked_sub(run.count()).ok_or(Malformed("seqs of a block"))?;
+        found.push(run);
     }
     if left == 0 { Ok(found) } else { Err(Malformed("seqs of a block")) }
 }
@@ -313,10 +314,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn rows() -> impl Strategy<Value = Vec<Row>> {
-        let row = (1u64..1 << 40, 1u64..3, prop::option::of(any::<u64>()), prop::collection::vec(0u8..4, 0..300));
-        prop::collection::vec(row, 1..=128).prop_map(|steps| {
-            let (mut id, mut seq) = (0, 0);
-            let row = |(id_step, seq_step, expires, content): (u64, u64, Option<u64>, Vec<u8>)| {
+        let row = (1u64..1 << 40, 1i64..3, prop::option::of(any::<u64>()), prop::collection::vec(0u8..4, 0..300));
+        (-300i64..300, prop::collection::vec(row, 1..=128)).prop_map(|(mut seq, steps)| {
+            let mut id = 0;
+            let row = |(id_step, seq_step, expires, content): (u64, i64, Option<u64>, Vec<u8>)| {
                 id += id_step;
                 seq += seq_step;
                 let expires_at = expires.map(Id::from_raw);

@@ -13,7 +13,7 @@ use crate::{
     rows,
     settings::LISTING_MAX,
     view::View,
-    wire::{Parsed, Reader, put_varint},
+    wire::{Parsed, Reader, put_seq, put_varint},
 };
 use bytes::Bytes;
 use model::{Change, ChangesPage, Channel, ChannelChange, ChannelNumber, Id, Result, Seq, What, limits};
@@ -25,7 +25,7 @@ pub(crate) fn encode(key: &[u8], body: &Bytes, altered: &Altered) -> Result<Byte
     match &altered.what {
         Alteration::Edited { message, seq, .. } => {
             put_varint(&mut out, message.raw());
-            put_varint(&mut out, seq.0);
+            put_seq(&mut out, *seq);
         }
         other => {
             alteration::put(&other.what(body)?, &mut out);
@@ -44,7 +44,7 @@ pub(crate) fn decode(key: &[u8], value: &Bytes) -> Parsed<Told> {
     let fields = rows::open(key, value)?;
     let mut reader = Reader::new(&fields);
     let told = match reader.u8()? {
-        EDITED => Told::Edited { message: Id::from_raw(reader.varint()?), seq: Seq(reader.varint()?) },
+        EDITED => Told::Edited { message: Id::from_raw(reader.varint()?), seq: reader.seq()? },
         tag => Told::Other(Alteration::parse(tag, &mut reader)?),
     };
     reader.end()?;

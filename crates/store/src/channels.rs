@@ -131,7 +131,8 @@ impl View {
         }
     }
 
-    fn channel_row(&self, key: &[u8]) -> Result<Option<ChannelRow>> {
+    /// The row of a channel, by its key.
+    pub fn channel_row(&self, key: &[u8]) -> Result<Option<ChannelRow>> {
         let row = self.get(Space::Channels, key)?;
         Ok(row.map(|value| ChannelRow::decode(key, &value)).transpose()?)
     }

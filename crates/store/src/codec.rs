@@ -17,7 +17,7 @@ use crate::{
     device::LogRecord,
     keys,
     settings::{CONTENT_BYTES_MAX, NAME_BYTES_MAX},
-    wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
+    wire::{Malformed, Parsed, Reader, put_prefixed, put_seq, put_varint},
 };
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -94,7 +94,7 @@ impl Encoder {
                 | flag(key.is_some(), KEYED),
         );
         put_varint(out, change.number.0);
-        put_varint(out, message.seq.0);
+        put_seq(out, message.seq);
         self.channel(change, start, named_at, out);
         if let Some(expires_at) = message.expires_at {
             put_varint(out, expires_at.raw());
@@ -249,7 +249,7 @@ fn read_published(body: &[u8], reader: &mut Reader<'_>, offset: usize, id: Id, f
         return Err(Malformed("flags of a published message"));
     }
     let number = reader.varint()?;
-    let seq = Seq(reader.varint()?);
+    let seq = reader.seq()?;
     let channel = read_channel(body, reader, offset, number, flags)?;
     let expires_at = if flags & EXPIRES != 0 { Some(Id::from_raw(reader.varint()?)) } else { None };
     let key = match flags & KEYED {

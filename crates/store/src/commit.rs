@@ -9,7 +9,7 @@ use crate::{
     tail::Tail,
     view::{Frozen, View, Views},
 };
-use model::{ApplyError, Batch, Change, ChannelNumber, Error, ErrorKind, Result, Settled, ShardId, limits};
+use model::{ApplyError, Batch, Change, ChannelNumber, Error, ErrorKind, Id, Result, Settled, ShardId, limits};
 use std::{
     mem,
     sync::{Arc, atomic::Ordering},
@@ -271,11 +271,16 @@ pub(crate) fn mark_after(mark: Mark, record: &LogRecord, entries: &[(usize, Entr
         epoch: mark.epoch.max(record.epoch),
         reserved: mark.reserved.max(record.reserved),
         body_hash: xxh3_64(&record.body),
-        last_id: match entries.last() {
-            Some((_, entry)) if !codec::is_imported(&record.body) => entry.id(),
-            _ => mark.last_id,
-        },
+        last_id: newest(mark.last_id, &record.body, entries),
         last_number: entries.iter().map(|(_, entry)| entry.number()).fold(mark.last_number, u64::max),
+    }
+}
+
+/// The newest id that was stored when a batch has happened after `before`: an import brings ids of any time, in any order.
+pub(crate) fn newest(before: Id, body: &[u8], entries: &[(usize, Entry)]) -> Id {
+    match codec::is_imported(body) {
+        true => entries.iter().map(|(_, entry)| entry.id()).fold(before, Id::max),
+        false => entries.last().map_or(before, |(_, entry)| entry.id()),
     }
 }
 

@@ -15,7 +15,7 @@ impl View {
         let mut removed = self.removed(&place)?;
         let gone = removed.count(after, upto)?;
         let due = self.due_between(&place, &mut removed, (after, upto), now)?;
-        Ok((upto.0 - after.0).saturating_sub(gone.deleted + gone.expired + due))
+        Ok(upto.above(after).saturating_sub(gone.deleted + gone.expired + due))
     }
 
     /// The seqs of a span above the floor and a bound: exclusive, inclusive.
@@ -32,17 +32,17 @@ impl View {
 
     /// See [`model::Store::floor_for`].
     pub fn floor_for(&self, channel: &Channel, keep: u64, upto: Id, names: &NameCache) -> Result<Position> {
-        let Some(place) = self.place(channel, names)? else { return Ok(Position::default()) };
+        let Some(place) = self.place(channel, names)? else { return Ok(Position::NONE) };
         let last = self.last(channel, place.number)?.seq;
         let mut removed = self.removed(&place)?;
         let there = |removed: &mut crate::removed::Removed<'_>, after: Seq| -> Result<u64> {
             let gone = removed.count(after, last)?;
-            Ok((last.0 - after.0.min(last.0)).saturating_sub(gone.deleted + gone.expired))
+            Ok(last.above(after).saturating_sub(gone.deleted + gone.expired))
         };
         // The greatest seq with at least `keep` messages above it.
         let (mut low, mut high) = (place.floor.seq.0, last.0 + 1);
         if there(&mut removed, Seq(low))? < keep {
-            return Ok(Position::default());
+            return Ok(Position::NONE);
         }
         while high - low > 1 {
             let middle = low + (high - low) / 2;
@@ -54,9 +54,9 @@ impl View {
         let bound = self.seq_at(&place, upto)?;
         let seq = removed.last_there(Seq(low).min(bound), place.floor.seq)?;
         if seq <= place.floor.seq {
-            return Ok(Position::default());
+            return Ok(Position::NONE);
         }
         let id = self.id_with(&place, seq)?;
-        Ok(id.map_or_else(Position::default, |id| Position { id, seq }))
+        Ok(id.map_or(Position::NONE, |id| Position { id, seq }))
     }
 }

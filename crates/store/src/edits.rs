@@ -11,7 +11,7 @@ use crate::{
     settings::EDITS_PASSED,
     view::View,
     walk::Slot,
-    wire::{Malformed, Parsed, Reader, put_varint},
+    wire::{Malformed, Parsed, Reader, put_seq},
 };
 use bytes::Bytes;
 use model::{Channel, Edit, Id, Message, Order, Result, Seq, Version};
@@ -20,7 +20,7 @@ use std::iter::Peekable;
 /// The row of an edit: `seq ‖ content`.
 pub(crate) fn encode(key: &[u8], seq: Seq, content: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(content.len() + 10);
-    put_varint(&mut out, seq.0);
+    put_seq(&mut out, seq);
     out.extend_from_slice(content);
     rows::seal(key, &out)
 }
@@ -30,7 +30,7 @@ pub(crate) fn decode(key: &[u8], value: &Bytes) -> Parsed<(Id, Edit)> {
     let (message, id) = keys::last_two(key)?;
     let fields = rows::open(key, value)?;
     let mut reader = Reader::new(&fields);
-    let seq = Seq(reader.varint()?);
+    let seq = reader.seq()?;
     let content = fields.slice(reader.rest());
     Ok((Id::from_raw(id), alteration::edit(Id::from_raw(message), seq, &content)?))
 }

@@ -5,7 +5,7 @@ use crate::{
     device::Space,
     facts::{Known, Place},
     keys,
-    removed::{CONTAINER_SEQS, Removed},
+    removed::{Removed, split},
     rows,
     tail::DueEntry,
     view::View,
@@ -34,7 +34,7 @@ pub(crate) fn decode_due(key: &[u8], value: &Bytes) -> Parsed<DueEntry> {
     let (number, due, seq) = keys::parse_due(key)?;
     let fields = rows::open(key, value)?;
     let id = Id::from_raw(Reader::new(&fields).varint()?);
-    Ok(DueEntry { due, number, seq: Seq(seq), id })
+    Ok(DueEntry { due, number, seq, id })
 }
 
 impl View {
@@ -53,7 +53,7 @@ impl View {
             }
         }
         // What the tails have may be in the index already, by a flush that was cut off.
-        let in_table = self.first_in_tails(place.number)?.map_or(upto, |(_, first)| upto.min(Seq(first.0 - 1)));
+        let in_table = self.first_in_tails(place.number)?.map_or(upto, |(_, first)| upto.min(first.previous()));
         if place.known.facts.next_due.is_none_or(|next| next > now) || after >= in_table {
             return Ok(count);
         }
@@ -65,7 +65,7 @@ impl View {
         if let Some(loaded) = due.upto.filter(|loaded| *loaded > now) {
             for row in self.rows(Space::Expiring, keys::due_between(place.number, next(now), loaded), false) {
                 let (key, _) = row?;
-                let seq = Seq(keys::parse_due(&key)?.2);
+                let (_, _, seq) = keys::parse_due(&key)?;
                 let is_counted = after < seq && seq <= in_table && due.seqs.contains(seq) && !removed.has(seq)?;
                 count -= u64::from(is_counted);
             }
@@ -85,8 +85,8 @@ impl View {
         for row in self.rows(Space::Expiring, keys::due_between(number, from, now), false) {
             let (key, _) = row?;
             let (_, _, seq) = keys::parse_due(&key)?;
-            if Seq(seq) > known.facts.floor.seq && !removed.has(Seq(seq))? {
-                due.seqs.insert(Seq(seq));
+            if seq > known.facts.floor.seq && !removed.has(seq)? {
+                due.seqs.insert(seq);
             }
         }
         due.upto = Some(now);
@@ -94,12 +94,12 @@ impl View {
     }
 
     /// The seqs in (`after`, `upto`] that are due at `now`, removed or not, by container.
-    pub fn due_seqs(&self, place: &Place, after: Seq, upto: Seq, now: Id) -> Result<BTreeMap<u64, RoaringBitmap>> {
-        let mut due: BTreeMap<u64, RoaringBitmap> = BTreeMap::new();
+    pub fn due_seqs(&self, place: &Place, after: Seq, upto: Seq, now: Id) -> Result<BTreeMap<i64, RoaringBitmap>> {
+        let mut due: BTreeMap<i64, RoaringBitmap> = BTreeMap::new();
         let mut add = |seq: Seq| {
             if after < seq && seq <= upto {
-                let low = (seq.0 % CONTAINER_SEQS) as u32;
-                due.entry(seq.0 / CONTAINER_SEQS).or_default().insert(low);
+                let (container, low) = split(seq);
+                due.entry(container).or_default().insert(low);
             }
         };
         for part in self.parts() {
@@ -107,7 +107,7 @@ impl View {
         }
         if let Some(next_due) = place.known.facts.next_due {
             for row in self.rows(Space::Expiring, keys::due_between(place.number, next_due, now), false) {
-                add(Seq(keys::parse_due(&row?.0)?.2));
+                add(keys::parse_due(&row?.0)?.2);
             }
         }
         Ok(due)

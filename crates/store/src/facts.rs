@@ -9,7 +9,7 @@ use crate::{
     rows::{open, seal},
     settings::FACTS_CACHED,
     view::View,
-    wire::{Malformed, Parsed, Reader, put_varint},
+    wire::{Malformed, Parsed, Reader, put_seq, put_varint},
 };
 use bytes::Bytes;
 use foldhash::fast::RandomState;
@@ -56,12 +56,14 @@ impl Facts {
                 | flag(self.changes_after != Id::MIN, CHANGES),
         ];
         let Facts { upto, floor, swept, .. } = self;
-        for field in [*upto, floor.id.raw(), floor.seq.0, swept.id.raw(), swept.seq.0] {
-            put_varint(&mut out, field);
+        put_varint(&mut out, *upto);
+        for position in [floor, swept] {
+            put_varint(&mut out, position.id.raw());
+            put_seq(&mut out, position.seq);
         }
         if let Some((first, last)) = self.edited {
-            put_varint(&mut out, first.0);
-            put_varint(&mut out, last.0);
+            put_seq(&mut out, first);
+            put_seq(&mut out, last);
         }
         if let Some(due) = self.next_due {
             put_varint(&mut out, due.raw());
@@ -80,11 +82,11 @@ impl Facts {
             return Err(Malformed("flags of a channel's facts"));
         }
         let upto = reader.varint()?;
-        let mut position = || Ok(Position { id: Id::from_raw(reader.varint()?), seq: Seq(reader.varint()?) });
+        let mut position = || Ok(Position { id: Id::from_raw(reader.varint()?), seq: reader.seq()? });
         let (floor, swept) = (position()?, position()?);
         let edited = match flags & EDITED {
             0 => None,
-            _ => Some((Seq(reader.varint()?), Seq(reader.varint()?))),
+            _ => Some((reader.seq()?, reader.seq()?)),
         };
         let next_due = match flags & DUE {
             0 => None,

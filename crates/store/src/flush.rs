@@ -19,7 +19,7 @@ use crate::{
     view::{Frozen, View},
 };
 use bytes::Bytes;
-use model::{Error, Result};
+use model::{Error, Position, Result};
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
@@ -231,7 +231,7 @@ impl Flusher {
         };
         let fates = (altering.as_mut(), lists::flush::keeps_removed(view, part, number)?);
         if let Some(flushed) = merge::flush_channel(view, part, number, pieces.upto, fates, pieces)? {
-            write_channel(number, &flushed, pieces);
+            write_channel(view, part, number, &flushed, pieces)?;
         }
         match altering.filter(|_| alters) {
             Some(altering) => self.facts.push((number, altering.write(pieces)?)),
@@ -355,12 +355,21 @@ impl Flusher {
     }
 }
 
-fn write_channel(number: u64, flushed: &Flushed, pieces: &mut Pieces<'_>) {
+fn write_channel(view: &View, part: Part<'_>, number: u64, flushed: &Flushed, pieces: &mut Pieces<'_>) -> Result<()> {
     let key = keys::channel_row_of(&flushed.name);
     let (id, seq) = flushed.last;
-    let row = ChannelRow { number, last: model::Position { id, seq }, upto: pieces.upto };
+    let mut last = Position { id, seq };
+    // What an import brings may lie below what is there.
+    if part.imported_upto(number)?.is_some()
+        && let Some(row) = view.channel_row(&key)?
+        && row.last.id > id
+    {
+        last = row.last;
+    }
+    let row = ChannelRow { number, last, upto: pieces.upto };
     let value = row.encode(&key);
     pieces.put(Space::Channels, key, Some(value));
+    Ok(())
 }
 
 fn write_keyed(part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {

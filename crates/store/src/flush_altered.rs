@@ -47,10 +47,14 @@ impl<'a> Altering<'a> {
             false => None,
         };
         let removed = Removed::of_frozen(view, number, root, frozen);
-        let floor = frozen.floor(number).filter(|floor| floor.seq > known.floor.seq).unwrap_or(known.floor);
+        let imported = frozen.imported_upto(number)?;
+        // An import may bring what lies below everything that was ever there, and then says where the floor is.
+        let moves = |floor: &Position| floor.seq > known.floor.seq || imported.is_some();
+        let floor = frozen.floor(number).filter(moves).unwrap_or(known.floor);
+        let swept = if floor.seq < known.swept.seq { Position { id: Id::MIN, ..floor } } else { known.swept };
         // What an import brought is in no change feed: readers from before are told to read again.
-        let changes_after = known.changes_after.max(frozen.imported_upto(number)?.unwrap_or_default());
-        let facts = Facts { upto, floor, changes_after, ..known };
+        let changes_after = known.changes_after.max(imported.unwrap_or_default());
+        let facts = Facts { upto, floor, swept, changes_after, ..known };
         let has_removals = frozen.has_removed(number);
         Ok(Altering { view, frozen, number, upto, known, facts, removed, has_removals })
     }
@@ -174,7 +178,7 @@ impl<'a> Altering<'a> {
         Ok(())
     }
 
-    fn touched_containers(&self) -> Vec<u64> {
+    fn touched_containers(&self) -> Vec<i64> {
         self.frozen.with_removed(self.number, |tail, _| tail.containers().collect()).unwrap_or_default()
     }
 
@@ -189,7 +193,7 @@ impl<'a> Altering<'a> {
                 continue;
             }
             next = Some(next.map_or(entry.due, |next| next.min(entry.due)));
-            let key = keys::due_row(self.number, entry.due, entry.seq.0);
+            let key = keys::due_row(self.number, entry.due, entry.seq);
             let value = expiring::encode_due(&key, entry.id);
             pieces.put(Space::Expiring, key, Some(value));
             pieces.write_if_full()?;
@@ -217,7 +221,7 @@ impl<'a> Altering<'a> {
         {
             let (key, _) = row?;
             let (_, due, seq) = keys::parse_due(&key)?;
-            if done >= DUE_SETTLED || !self.is_gone(Seq(seq))? {
+            if done >= DUE_SETTLED || !self.is_gone(seq)? {
                 return Ok(Some(due));
             }
             pieces.put(Space::Expiring, key, None);
@@ -227,7 +231,7 @@ impl<'a> Altering<'a> {
     }
 
     fn ask_for_sweep(&mut self, pieces: &mut Pieces<'_>) -> Result<()> {
-        let floor_rose = self.facts.floor != self.known.floor;
+        let floor_rose = self.facts.floor.seq > self.known.floor.seq;
         if !floor_rose && !self.has_removals {
             return Ok(());
         }

@@ -150,6 +150,10 @@ impl KeptStore {
     /// go on above [`Settled::last_number`]; ids grow within a channel, and are not those of anything there. It is history and
     /// no news: no feed and no change feed tells it, and ids given out later lie above all of these.
     ///
+    /// Messages may also end right below the first one of a channel, by ids and by seqs, when nothing below it was ever
+    /// removed: then a floor comes before them that says where the channel begins now. What was brought to a channel in this
+    /// way is flushed before the next such changes of it.
+    ///
     /// For a store that nobody else uses: what reads it before the next [`KeptStore::flush`] may miss what was imported.
     pub fn import(&self, changes: &[Arc<Change>]) -> Result<(), ApplyError> {
         let shared = &self.shared;
@@ -160,6 +164,16 @@ impl KeptStore {
     /// above the floor, deleted or expired. At most `limit`.
     pub fn gone(&self, channel: &Channel, span: Span, limit: usize) -> Result<Vec<(Position, bool)>> {
         self.shared.read(|view| view.gone(channel, span, limit, &self.shared.names))
+    }
+
+    /// Where the message of a channel with this id lies, whatever became of it, if it lies above the floor.
+    pub fn position_of(&self, channel: &Channel, id: Id) -> Result<Option<Position>> {
+        self.shared.read(|view| view.position_of(channel, id, &self.shared.names))
+    }
+
+    /// Where the oldest message of a channel lies that lies above the floor, whatever became of it.
+    pub fn first_position(&self, channel: &Channel) -> Result<Option<Position>> {
+        self.shared.read(|view| view.first_position(channel, &self.shared.names))
     }
 
     /// The store in numbers.

@@ -6,7 +6,7 @@ use crate::{
     wire::{Malformed, Parsed, Reader, put_varint},
 };
 use bytes::Bytes;
-use model::{AppId, Channel, ChannelName, Id, RecordKey, RecordKind, ShardId, TICKS_PER_SECOND};
+use model::{AppId, Channel, ChannelName, Id, RecordKey, RecordKind, Seq, ShardId, TICKS_PER_SECOND};
 use std::ops::Range;
 
 const NAMED: u8 = 1;
@@ -137,8 +137,8 @@ pub(crate) fn removed_root(channel: u64) -> Bytes {
 }
 
 /// Key of a container of a channel's removed set.
-pub(crate) fn removed_row(channel: u64, container: u64) -> Bytes {
-    numbers(&[], &[channel, container])
+pub(crate) fn removed_row(channel: u64, container: i64) -> Bytes {
+    numbers(&[], &[channel, container.cast_unsigned()])
 }
 
 /// Key of an edit: `channel ‖ message ‖ edit`.
@@ -195,8 +195,8 @@ pub(crate) fn reaction_unique(channel: u64, message: Id, hash: u128) -> Bytes {
 }
 
 /// Key of a message that is due: `d ‖ channel ‖ due ‖ seq`.
-pub(crate) fn due_row(channel: u64, due: Id, seq: u64) -> Bytes {
-    numbers(&[DUE], &[channel, due.raw(), seq])
+pub(crate) fn due_row(channel: u64, due: Id, seq: Seq) -> Bytes {
+    numbers(&[DUE], &[channel, due.raw(), seq.0.cast_unsigned()])
 }
 
 /// The messages of a channel that are due from `from` on, up to and with `upto`.
@@ -205,14 +205,15 @@ pub(crate) fn due_between(channel: u64, from: Id, upto: Id) -> Range<Bytes> {
         Some(end) => numbers(&[DUE], &[channel, end, 0]),
         None => numbers(&[DUE], &[channel.saturating_add(1), 0, 0]),
     };
-    due_row(channel, from, 0)..end
+    numbers(&[DUE], &[channel, from.raw(), 0])..end
 }
 
 /// Due time and seq of a message, from its key.
-pub(crate) fn parse_due(key: &[u8]) -> Parsed<(u64, Id, u64)> {
+pub(crate) fn parse_due(key: &[u8]) -> Parsed<(u64, Id, Seq)> {
     match key.split_first() {
         Some((&DUE, rest)) if rest.len() == 24 => {
-            Ok((number(&rest[..8])?, Id::from_raw(number(&rest[8..16])?), number(&rest[16..])?))
+            let seq = Seq(number(&rest[16..])?.cast_signed());
+            Ok((number(&rest[..8])?, Id::from_raw(number(&rest[8..16])?), seq))
         }
         _ => Err(Malformed("key of a due message")),
     }

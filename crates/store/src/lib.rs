@@ -26,13 +26,13 @@ mod flush;
 mod flush_altered;
 #[doc(hidden)]
 pub mod fuzzing;
-mod gone;
 mod kept_store;
 mod keys;
 mod lists;
 mod merge;
 mod meta;
 mod pick;
+mod positions;
 mod reactions;
 mod read;
 mod records;

@@ -17,20 +17,25 @@ use model::{Id, Result, Seq};
 const CHUNK: usize = 1024;
 
 /// The first seq that a flush of the seqs `last + 1 ..= upto` writes anew.
-pub(crate) fn rewritten_from(last: u64, upto: u64) -> u64 {
-    let border = |of: u64| (last / of != upto / of).then_some(last / of * of + 1);
+pub(crate) fn rewritten_from(last: i64, upto: i64) -> i64 {
+    let border = |of: i64| (last.div_euclid(of) != upto.div_euclid(of)).then(|| last.div_euclid(of) * of + 1);
     border(BLOCK_MESSAGES).or_else(|| border(SMALL_MESSAGES)).unwrap_or(last + 1)
 }
 
 /// The last seq of the block that a seq belongs to when a flush goes up to `upto`, unless the block ends before by its
 /// bytes.
-pub(crate) fn block_end(seq: u64, upto: u64) -> u64 {
-    let end_of = |of: u64| seq.div_ceil(of) * of;
-    if end_of(BLOCK_MESSAGES) <= upto {
-        return end_of(BLOCK_MESSAGES);
+pub(crate) fn block_end(seq: i64, upto: i64) -> i64 {
+    let group_end = group_end(seq);
+    if group_end <= upto {
+        return group_end;
     }
-    let last_small = upto / SMALL_MESSAGES * SMALL_MESSAGES;
+    let last_small = upto.div_euclid(SMALL_MESSAGES) * SMALL_MESSAGES;
     if seq <= last_small { last_small } else { upto }
+}
+
+/// The last seq of the group of 128 that a seq belongs to.
+fn group_end(seq: i64) -> i64 {
+    (seq - 1).div_euclid(BLOCK_MESSAGES) * BLOCK_MESSAGES + BLOCK_MESSAGES
 }
 
 /// What a flush makes of a channel.
@@ -51,7 +56,7 @@ pub(crate) struct Flushed {
 /// Whether a flush reads back blocks of a channel.
 pub(crate) fn reads_back(frozen: Part<'_>, number: u64) -> Result<bool> {
     let Some(ends) = frozen.ends(number)? else { return Ok(false) };
-    let before = ends.first.1.0.saturating_sub(1);
+    let before = ends.first.1.0 - 1;
     Ok(rewritten_from(before, ends.last.1.0) <= before)
 }
 
@@ -65,11 +70,11 @@ pub(crate) fn flush_channel(
     output: &mut dyn Output,
 ) -> Result<Option<Flushed>> {
     let Some(ends) = frozen.ends(number)? else { return Ok(None) };
-    let (before, last) = (ends.first.1.0.saturating_sub(1), ends.last.1.0);
+    let (before, last) = (ends.first.1.0 - 1, ends.last.1.0);
     let mut cutter = Cutter { number, upto, last, rows: Vec::new(), bytes: 0, output };
     let from = rewritten_from(before, last);
     if from <= before {
-        for (key, rows) in read_back(view, number, from)? {
+        for (key, rows) in read_back(view, number, from, ends.first.0)? {
             cutter.output.garbage(key);
             for row in rows {
                 // Its content says which lists it is to be taken out of; a sweep leaves it out after that.
@@ -111,11 +116,11 @@ fn row(found: Found) -> Row {
     Row { id: published.id, seq: published.seq, expires_at: published.expires_at, content }
 }
 
-/// The blocks of a channel from seq `from` on, the oldest first. None if one of them is damaged: it stays as it is for
-/// `verify` to name, and what is new goes beside it.
-fn read_back(view: &View, number: u64, from: u64) -> Result<Vec<(BlockKey, Vec<Row>)>> {
+/// The blocks of a channel from seq `from` on that begin below an id, the oldest first. None if one of them is damaged: it
+/// stays as it is for `verify` to name, and what is new goes beside it.
+fn read_back(view: &View, number: u64, from: i64, below: Id) -> Result<Vec<(BlockKey, Vec<Row>)>> {
     let mut blocks = Vec::new();
-    for row in view.rows(keys::blocks_of(number), keys::blocks_between(number, Id::MIN, Id::MAX), true) {
+    for row in view.rows(keys::blocks_of(number), keys::blocks_between(number, Id::MIN, below), true) {
         let (key, value) = row?;
         if BlockKey::parse(&key)?.upto > view.checkpoint {
             continue;
@@ -145,7 +150,7 @@ struct Cutter<'a> {
     /// The last batch that is merged in.
     upto: u64,
     /// The last seq of the flush.
-    last: u64,
+    last: i64,
     rows: Vec<Row>,
     bytes: usize,
     output: &'a mut dyn Output,
@@ -169,7 +174,7 @@ impl Cutter<'_> {
     fn end_block(&mut self) -> Result<()> {
         let Some(last) = self.rows.last() else { return Ok(()) };
         // A block inside a complete group of 128 is written for the last time.
-        let cold = last.seq.0.div_ceil(BLOCK_MESSAGES) * BLOCK_MESSAGES <= self.last;
+        let cold = group_end(last.seq.0) <= self.last;
         let (key, value) = block::encode(self.number, self.upto, &self.rows, cold);
         self.rows.clear();
         self.bytes = 0;
@@ -196,36 +201,48 @@ mod tests {
         assert_eq!(block_end(297, 300), 300);
     }
 
+    #[test]
+    fn borders_go_on_below_the_start() {
+        assert_eq!(rewritten_from(-200, -130), -255, "a multiple of 128 is crossed");
+        assert_eq!(rewritten_from(-5, -3), -4, "no border is crossed");
+        assert_eq!(rewritten_from(-100, 0), -127);
+        assert_eq!((block_end(-200, 0), block_end(-127, 0), block_end(0, 0)), (-128, 0, 0));
+        assert_eq!((block_end(-20, -10), block_end(-15, -10)), (-16, -10));
+    }
+
     proptest! {
-        /// Simulates flushes of a channel: each message is written at most three times, no block spans a multiple of 128,
+        /// Simulates flushes of a channel, from any seq on: each message is written at most three times, no block spans a multiple of 128,
         /// at most 22 blocks lie in a group, and what is read back begins where a block begins.
         #[test]
-        fn a_message_is_written_at_most_three_times(steps in prop::collection::vec(1u64..200, 1..60)) {
-            let mut last = 0;
+        fn a_message_is_written_at_most_three_times(
+            start in -5000i64..5000,
+            steps in prop::collection::vec(1i64..200, 1..60),
+        ) {
+            let mut last = start;
             let mut written = BTreeMap::new();
-            let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
+            let mut blocks: BTreeMap<i64, i64> = BTreeMap::new();
             for step in steps {
                 let upto = last + step;
                 let from = rewritten_from(last, upto);
                 if from <= last {
-                    prop_assert!(blocks.contains_key(&from), "{from} is inside a block");
+                    prop_assert!(from <= start || blocks.contains_key(&from), "{from} is inside a block");
                     blocks.split_off(&from);
                 }
-                let mut seq = from;
+                let mut seq = from.max(start + 1);
                 while seq <= upto {
                     let end = block_end(seq, upto);
-                    prop_assert_eq!((seq - 1) / 128, (end - 1) / 128);
+                    prop_assert_eq!((seq - 1).div_euclid(128), (end - 1).div_euclid(128));
                     blocks.insert(seq, end);
                     (seq..=end).for_each(|seq| *written.entry(seq).or_insert(0) += 1);
                     seq = end + 1;
                 }
                 last = upto;
                 let mut in_group = BTreeMap::new();
-                blocks.keys().for_each(|first| *in_group.entry((first - 1) / 128).or_insert(0) += 1);
+                blocks.keys().for_each(|first| *in_group.entry((first - 1).div_euclid(128)).or_insert(0) += 1);
                 prop_assert!(in_group.values().all(|count| *count <= 22));
             }
             prop_assert!(written.values().all(|times| *times <= 3));
-            prop_assert_eq!(written.len() as u64, last);
+            prop_assert_eq!(written.len() as i64, last - start);
         }
     }
 }

@@ -25,7 +25,7 @@ impl View {
         while let Some(range) = picker.ranges.first().filter(|_| picker.goes_on && picker.left > 0) {
             let from = range.first.max(picker.upto.next());
             picker.goes_on = false;
-            let reach = Reach { after: Id::MIN, upto: Id::MAX, above: Seq(from.0.saturating_sub(1)) };
+            let reach = Reach { after: Id::MIN, upto: Id::MAX, above: from.previous() };
             self.walk_on(&place, reach, true, &mut picker)?;
         }
         match picker.left {
@@ -55,7 +55,7 @@ impl Visitor for Picker<'_> {
         if slot.seq >= range.first {
             return Ok(Meet::Take);
         }
-        self.goes_on = range.first.0 - slot.seq.0 > PICK_GAP;
+        self.goes_on = range.first.above(slot.seq) > PICK_GAP;
         Ok(if self.goes_on { Meet::Stop } else { Meet::Skip })
     }
 

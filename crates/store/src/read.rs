@@ -54,7 +54,7 @@ impl View {
                 return Ok((walked == Walked::Done).then(|| builder.finish()));
             };
             match window.order {
-                Order::Ascending => reach.above = Seq(seq.0 - 1),
+                Order::Ascending => reach.above = seq.previous(),
                 Order::Descending => match self.id_with(&place, seq)? {
                     Some(id) => reach.upto = id,
                     None => return Err(Error::internal(format!("seq {seq} of channel {number} is nowhere"))),
@@ -159,17 +159,17 @@ impl PageBuilder<'_> {
         // Only whole sides of the channel: a run that the span may cut is walked.
         let last = self.head.last.seq;
         let (next, run) = match order {
-            Order::Descending if span.after == Id::MIN && slot.seq.0 > above.0 + JUMP_FROM => {
-                let next = removed.last_there(Seq(slot.seq.0 - 1), above)?;
-                (next, (next, Seq(slot.seq.0 - 1)))
+            Order::Descending if span.after == Id::MIN && slot.seq.above(above) > JUMP_FROM => {
+                let next = removed.last_there(slot.seq.previous(), above)?;
+                (next, (next, slot.seq.previous()))
             }
-            Order::Ascending if span.upto >= self.head.last.id && slot.seq.0 + JUMP_FROM < last.0 => {
+            Order::Ascending if span.upto >= self.head.last.id && last.above(slot.seq) > JUMP_FROM => {
                 let next = removed.first_there(slot.seq.next(), last)?;
-                (next, (slot.seq, Seq(next.0 - 1)))
+                (next, (slot.seq, next.previous()))
             }
             _ => return Ok(Meet::Skip),
         };
-        if run.1.0.saturating_sub(run.0.0) < JUMP_FROM {
+        if run.1.above(run.0) < JUMP_FROM {
             return Ok(Meet::Skip);
         }
         let counted = removed.count(run.0, run.1)?;

@@ -1,6 +1,12 @@
 //! What a removal would take, resolved: exactly the messages that are there and not due, as ranges of seqs.
 
-use crate::{block::Block, channels::NameCache, facts::Place, removed::CONTAINER_SEQS, view::View};
+use crate::{
+    block::Block,
+    channels::NameCache,
+    facts::Place,
+    removed::{by_container, seq_in},
+    view::View,
+};
 use model::{Channel, Error, ErrorKind, Id, Removal, Result, Seq, SeqRange, Span, Target, limits};
 use roaring::RoaringBitmap;
 
@@ -30,20 +36,16 @@ impl View {
         }
         let mut removed = self.removed(place)?;
         let due = self.due_seqs(place, after, upto, now)?;
-        let (first, last) = ((after.0 + 1) / CONTAINER_SEQS, upto.0 / CONTAINER_SEQS);
-        for index in first..=last {
-            let base = index * CONTAINER_SEQS;
-            let low = (after.0 + 1).saturating_sub(base) as u32;
-            let high = (upto.0 - base).min(CONTAINER_SEQS - 1) as u32;
+        for (index, lows) in by_container(SeqRange { first: after.next(), last: upto }) {
             let mut there = RoaringBitmap::new();
-            there.insert_range(low..=high);
+            there.insert_range(lows);
             there -= removed.container(index)?.all();
             if let Some(due) = due.get(&index) {
                 there -= due;
             }
             let mut runs = there.iter();
             while let Some(run) = runs.next_range() {
-                let (first, end) = (Seq(base + u64::from(*run.start())), Seq(base + u64::from(*run.end())));
+                let (first, end) = (seq_in(index, *run.start()), seq_in(index, *run.end()));
                 match ranges.last_mut() {
                     Some(range) if range.last.next() == first => range.last = end,
                     _ => ranges.push(SeqRange { first, last: end }),

@@ -8,7 +8,7 @@ use crate::{
     rows::{open, seal},
     tail::Part,
     view::View,
-    wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
+    wire::{Malformed, Parsed, Reader, put_prefixed, put_step, put_varint},
 };
 use bytes::Bytes;
 use model::{RemovedCount, Result, Seq, SeqRange};
@@ -16,7 +16,7 @@ use roaring::RoaringBitmap;
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 /// Seqs of a container.
-pub(crate) const CONTAINER_SEQS: u64 = 65_536;
+const CONTAINER_SEQS: i64 = 65_536;
 /// The most bytes that one bitmap of a container takes, as it is stored.
 const BITMAP_BYTES_MAX: usize = 16 << 10;
 
@@ -91,7 +91,7 @@ impl Container {
         let mut bitmap = || -> Parsed<RoaringBitmap> {
             let bitmap = RoaringBitmap::deserialize_from(reader.prefixed(BITMAP_BYTES_MAX)?)
                 .map_err(|_| Malformed("bitmap of removed seqs"))?;
-            match bitmap.max().is_none_or(|max| u64::from(max) < CONTAINER_SEQS) {
+            match bitmap.max().is_none_or(|max| i64::from(max) < CONTAINER_SEQS) {
                 true => Ok(bitmap),
                 false => Err(Malformed("bitmap of removed seqs: above its container")),
             }
@@ -111,15 +111,22 @@ fn add(to: &mut RemovedCount, count: RemovedCount) {
     to.expired += count.expired;
 }
 
-fn split(seq: u64) -> (u64, u32) {
-    (seq / CONTAINER_SEQS, (seq % CONTAINER_SEQS) as u32)
+/// The container of a seq, and its place there.
+pub(crate) fn split(seq: Seq) -> (i64, u32) {
+    (seq.0.div_euclid(CONTAINER_SEQS), seq.0.rem_euclid(CONTAINER_SEQS) as u32)
 }
 
-const LAST_LOW: u32 = (CONTAINER_SEQS - 1) as u32;
+/// The seq at a place of a container.
+pub(crate) fn seq_in(container: i64, low: u32) -> Seq {
+    Seq(container * CONTAINER_SEQS + i64::from(low))
+}
+
+/// The last place of a container.
+pub(crate) const LAST_LOW: u32 = (CONTAINER_SEQS - 1) as u32;
 
 /// The parts of a range of seqs by container.
-pub(crate) fn by_container(range: SeqRange) -> impl Iterator<Item = (u64, RangeInclusive<u32>)> {
-    let ((first, low), (last, high)) = (split(range.first.0), split(range.last.0));
+pub(crate) fn by_container(range: SeqRange) -> impl Iterator<Item = (i64, RangeInclusive<u32>)> {
+    let ((first, low), (last, high)) = (split(range.first), split(range.last));
     (first..=last).map(move |container| {
         let low = if container == first { low } else { 0 };
         let high = if container == last { high } else { LAST_LOW };
@@ -131,7 +138,7 @@ pub(crate) fn by_container(range: SeqRange) -> impl Iterator<Item = (u64, RangeI
 /// batches which it does not show.
 #[derive(Default)]
 pub(crate) struct TailRemoved {
-    containers: BTreeMap<u64, Container>,
+    containers: BTreeMap<i64, Container>,
     log: Vec<(u32, bool, SeqRange)>,
 }
 
@@ -155,7 +162,7 @@ impl TailRemoved {
     }
 
     /// What the first `batches` batches removed of a container.
-    pub fn container(&self, container: u64, batches: usize) -> Option<Container> {
+    pub fn container(&self, container: i64, batches: usize) -> Option<Container> {
         let mut found = self.containers.get(&container)?.clone();
         for (_, expired, range) in self.unseen(batches) {
             let own = by_container(*range).filter(|(index, _)| *index == container);
@@ -166,7 +173,7 @@ impl TailRemoved {
 
     /// Whether the first `batches` batches removed a message.
     pub fn contains(&self, seq: Seq, batches: usize) -> bool {
-        let (index, low) = split(seq.0);
+        let (index, low) = split(seq);
         let is_removed = self.containers.get(&index).is_some_and(|container| container.contains(low).is_some());
         // No message is removed twice.
         is_removed && !self.unseen(batches).any(|(.., range)| range.contains(seq))
@@ -179,12 +186,12 @@ impl TailRemoved {
     }
 
     /// The containers of which something was removed.
-    pub fn containers(&self) -> impl Iterator<Item = u64> {
+    pub fn containers(&self) -> impl Iterator<Item = i64> {
         self.containers.keys().copied()
     }
 
     /// What the first `batches` batches removed in these containers.
-    fn count(&self, containers: RangeInclusive<u64>, batches: usize) -> RemovedCount {
+    fn count(&self, containers: RangeInclusive<i64>, batches: usize) -> RemovedCount {
         let mut count = RemovedCount::default();
         self.containers.range(containers.clone()).for_each(|(_, found)| add(&mut count, found.total()));
         for (_, expired, range) in self.unseen(batches) {
@@ -204,23 +211,23 @@ impl TailRemoved {
 /// A set of seqs, by container.
 #[derive(Default)]
 pub(crate) struct SeqSet {
-    containers: BTreeMap<u64, RoaringBitmap>,
+    containers: BTreeMap<i64, RoaringBitmap>,
 }
 
 impl SeqSet {
     pub fn insert(&mut self, seq: Seq) {
-        let (container, low) = split(seq.0);
+        let (container, low) = split(seq);
         self.containers.entry(container).or_default().insert(low);
     }
 
     pub fn contains(&self, seq: Seq) -> bool {
-        let (container, low) = split(seq.0);
+        let (container, low) = split(seq);
         self.containers.get(&container).is_some_and(|lows| lows.contains(low))
     }
 
     /// How many of (`after`, `upto`] are in it and were not removed in these parts.
     pub fn count_there(&self, after: Seq, upto: Seq, number: u64, parts: &[Part<'_>]) -> u64 {
-        let ((first, low), (last, high)) = (split(after.0 + 1), split(upto.0));
+        let ((first, low), (last, high)) = (split(after.next()), split(upto));
         let mut count = 0;
         for (index, lows) in self.containers.range(first..=last.max(first)) {
             let from = if *index == first { low } else { 0 };
@@ -243,7 +250,7 @@ impl SeqSet {
 pub(crate) struct Root {
     /// The last batch that was merged in.
     pub upto: u64,
-    pub counts: BTreeMap<u64, (u32, u32)>,
+    pub counts: BTreeMap<i64, (u32, u32)>,
 }
 
 impl Root {
@@ -253,9 +260,9 @@ impl Root {
         put_varint(&mut out, self.counts.len() as u64);
         let mut next = 0;
         for (container, (deleted, expired)) in &self.counts {
-            for field in [container - next, u64::from(*deleted), u64::from(*expired)] {
-                put_varint(&mut out, field);
-            }
+            put_step(&mut out, next, *container);
+            put_varint(&mut out, u64::from(*deleted));
+            put_varint(&mut out, u64::from(*expired));
             next = container + 1;
         }
         seal(key, &out)
@@ -266,18 +273,18 @@ impl Root {
         let mut reader = Reader::new(&fields);
         let mut root = Root { upto: reader.varint()?, counts: BTreeMap::new() };
         let count = reader.count(fields.len(), "containers of a root")?;
-        let mut next = 0u64;
+        let mut next = 0;
         for _ in 0..count {
-            let container = next.checked_add(reader.varint()?).ok_or(Malformed("containers of a root"))?;
+            let container = reader.step(next)?;
             let mut part = || reader.count(CONTAINER_SEQS as usize, "count of a root").map(|count| count as u32);
             root.counts.insert(container, (part()?, part()?));
-            next = container.checked_add(1).ok_or(Malformed("containers of a root"))?;
+            next = container + 1;
         }
         reader.end()?;
         Ok(root)
     }
 
-    fn count(&self, containers: RangeInclusive<u64>) -> RemovedCount {
+    fn count(&self, containers: RangeInclusive<i64>) -> RemovedCount {
         let mut count = RemovedCount::default();
         for (_, (deleted, expired)) in self.counts.range(containers) {
             add(&mut count, RemovedCount { deleted: u64::from(*deleted), expired: u64::from(*expired) });
@@ -294,7 +301,7 @@ pub(crate) struct Removed<'a> {
     root: Option<Arc<Root>>,
     parts: Vec<Part<'a>>,
     /// The containers asked for last: a count looks at both ends of its range, and a search keeps one of them.
-    kept: [Option<(u64, Arc<Container>)>; 2],
+    kept: [Option<(i64, Arc<Container>)>; 2],
 }
 
 impl<'a> Removed<'a> {
@@ -324,7 +331,7 @@ impl<'a> Removed<'a> {
         if self.is_nothing() {
             return Ok(None);
         }
-        let (container, low) = split(seq.0);
+        let (container, low) = split(seq);
         Ok(self.container(container)?.contains(low))
     }
 
@@ -338,7 +345,7 @@ impl<'a> Removed<'a> {
         if self.is_nothing() || after >= upto {
             return Ok(count);
         }
-        let ((first, low), (last, high)) = (split(after.0 + 1), split(upto.0));
+        let ((first, low), (last, high)) = (split(after.next()), split(upto));
         if first == last {
             return Ok(self.container(first)?.count(low..=high));
         }
@@ -360,12 +367,12 @@ impl<'a> Removed<'a> {
 
     /// The greatest seq up to `seq` and above `floor` that is not removed; `floor` if there is none.
     pub fn last_there(&mut self, seq: Seq, floor: Seq) -> Result<Seq> {
-        let mut at = seq.0;
-        while at > floor.0 {
+        let mut at = seq;
+        while at > floor {
             let (index, high) = split(at);
             let container = self.container(index)?;
             if container.is_full_in(0..=high) {
-                at = (index * CONTAINER_SEQS).saturating_sub(1);
+                at = seq_in(index, 0).previous();
                 continue;
             }
             let (mut full, mut gap) = (high + 1, 0);
@@ -377,19 +384,19 @@ impl<'a> Removed<'a> {
                     false => gap = middle,
                 }
             }
-            return Ok(Seq(index * CONTAINER_SEQS + u64::from(gap)).max(floor));
+            return Ok(seq_in(index, gap).max(floor));
         }
         Ok(floor)
     }
 
     /// The least seq from `seq` up to `end` that is not removed; the one after `end` if there is none.
     pub fn first_there(&mut self, seq: Seq, end: Seq) -> Result<Seq> {
-        let mut at = seq.0;
-        while at <= end.0 {
+        let mut at = seq;
+        while at <= end {
             let (index, low) = split(at);
             let container = self.container(index)?;
             if container.is_full_in(low..=LAST_LOW) {
-                at = (index + 1) * CONTAINER_SEQS;
+                at = seq_in(index + 1, 0);
                 continue;
             }
             let (mut gap, mut full) = (LAST_LOW, i64::from(low) - 1);
@@ -400,13 +407,13 @@ impl<'a> Removed<'a> {
                     false => gap = middle,
                 }
             }
-            return Ok(Seq(index * CONTAINER_SEQS + u64::from(gap)).min(end.next()));
+            return Ok(seq_in(index, gap).min(end.next()));
         }
         Ok(end.next())
     }
 
     /// A container as this view shows it; the last two asked for are kept.
-    pub fn container(&mut self, index: u64) -> Result<Arc<Container>> {
+    pub fn container(&mut self, index: i64) -> Result<Arc<Container>> {
         if self.kept[0].as_ref().is_none_or(|(kept, _)| *kept != index) {
             self.kept.swap(0, 1);
         }
@@ -420,7 +427,7 @@ impl<'a> Removed<'a> {
         }
     }
 
-    fn read_container(&self, index: u64) -> Result<Container> {
+    fn read_container(&self, index: i64) -> Result<Container> {
         let (mut container, mut merged) = (Container::default(), 0);
         if self.root.is_some() {
             let key = keys::removed_row(self.number, index);

@@ -5,10 +5,10 @@ use crate::{
     codec::Published,
     keys,
     settings::{FEED_ROW_ITEMS, NAME_BYTES_MAX},
-    wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
+    wire::{Malformed, Parsed, Reader, put_prefixed, put_seq, put_varint},
 };
 use bytes::Bytes;
-use model::{Channel, FeedItem, FeedKind, Id, Keyed, Position, Seq, limits};
+use model::{Channel, FeedItem, FeedKind, Id, Keyed, Position, limits};
 use std::collections::HashMap;
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -56,9 +56,10 @@ pub(crate) struct ChannelRow {
 impl ChannelRow {
     pub fn encode(&self, key: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(40);
-        for field in [self.number, self.last.id.raw(), self.last.seq.0, self.upto] {
-            put_varint(&mut out, field);
-        }
+        put_varint(&mut out, self.number);
+        put_varint(&mut out, self.last.id.raw());
+        put_seq(&mut out, self.last.seq);
+        put_varint(&mut out, self.upto);
         seal(key, &out)
     }
 
@@ -66,7 +67,7 @@ impl ChannelRow {
         let fields = open(key, value)?;
         let mut reader = Reader::new(&fields);
         let number = reader.varint()?;
-        let last = Position { id: Id::from_raw(reader.varint()?), seq: Seq(reader.varint()?) };
+        let last = Position { id: Id::from_raw(reader.varint()?), seq: reader.seq()? };
         let upto = reader.varint()?;
         reader.end()?;
         Ok(ChannelRow { number, last, upto })
@@ -77,7 +78,7 @@ impl ChannelRow {
 pub(crate) fn encode_keyed(key: &[u8], published: &Published, payload_hash: u64) -> Bytes {
     let mut out = Vec::with_capacity(32);
     put_varint(&mut out, published.id.raw());
-    put_varint(&mut out, published.seq.0);
+    put_seq(&mut out, published.seq);
     out.extend_from_slice(&payload_hash.to_le_bytes());
     seal(key, &out)
 }
@@ -85,7 +86,7 @@ pub(crate) fn encode_keyed(key: &[u8], published: &Published, payload_hash: u64)
 pub(crate) fn decode_keyed(key: &[u8], value: &Bytes) -> Parsed<Keyed> {
     let fields = open(key, value)?;
     let mut reader = Reader::new(&fields);
-    let (id, seq) = (Id::from_raw(reader.varint()?), Seq(reader.varint()?));
+    let (id, seq) = (Id::from_raw(reader.varint()?), reader.seq()?);
     let payload_hash = reader.u64()?;
     reader.end()?;
     Ok(Keyed { id, seq, payload_hash })

@@ -9,7 +9,7 @@ use model::{
 use std::sync::Arc;
 
 /// A message with everything a message can have.
-pub(crate) fn full_message(id: u64, seq: u64) -> Message {
+pub(crate) fn full_message(id: u64, seq: i64) -> Message {
     Message {
         id: Id::from_raw(id),
         seq: Seq(seq),
@@ -25,7 +25,7 @@ pub(crate) fn full_message(id: u64, seq: u64) -> Message {
 }
 
 /// A message with as little as possible.
-pub(crate) fn plain_message(id: u64, seq: u64, payload: impl Into<Bytes>) -> Message {
+pub(crate) fn plain_message(id: u64, seq: i64, payload: impl Into<Bytes>) -> Message {
     Message {
         id: Id::from_raw(id),
         seq: Seq(seq),
@@ -81,7 +81,7 @@ pub(crate) fn changes() -> Vec<Arc<Change>> {
     ];
     let mut changes = Vec::new();
     for (at, name) in names.into_iter().enumerate() {
-        let (id, seq) = (1_000 + at as u64, 1 + at as u64 / 3);
+        let (id, seq) = (1_000 + at as u64, at as i64 / 3 * 2 - 1);
         let message = if at % 2 == 0 { full_message(id, seq) } else { plain_message(id, seq, "hi") };
         let key = (at == 1).then_some(IdempotencyKey { key_hash: u128::MAX - 1, payload_hash: 77 });
         changes.push(Arc::new(Change::Channel(ChannelChange {

@@ -132,7 +132,7 @@ struct Scanner<'a> {
 
 impl Visitor for Scanner<'_> {
     fn meet(&mut self, slot: Slot) -> Result<Meet> {
-        if slot.seq.0.is_multiple_of(LOOK_EVERY) && Instant::now() >= self.until {
+        if slot.seq.0.rem_euclid(LOOK_EVERY) == 0 && Instant::now() >= self.until {
             return Err(Error::unavailable("the index of this app is not ready, and without it this reads too much"));
         }
         match self.removed.has(slot.seq)? || slot.expires_at.is_some_and(|due| due <= self.now) {
@@ -156,4 +156,4 @@ impl Visitor for Scanner<'_> {
 }
 
 /// Messages between two looks at the clock.
-const LOOK_EVERY: u64 = 1024;
+const LOOK_EVERY: i64 = 1024;

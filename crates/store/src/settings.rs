@@ -82,9 +82,9 @@ pub(crate) const JUMP_FROM: u64 = 256;
 /// The feed may take one part in this many of the bytes written as blocks.
 pub(crate) const FEED_SHARE: u64 = 20;
 /// Messages in a full block; no block spans a multiple of it.
-pub(crate) const BLOCK_MESSAGES: u64 = 128;
+pub(crate) const BLOCK_MESSAGES: i64 = 128;
 /// The smaller border: blocks of fewer messages are merged when a flush crosses a multiple of it.
-pub(crate) const SMALL_MESSAGES: u64 = 8;
+pub(crate) const SMALL_MESSAGES: i64 = 8;
 /// Raw bytes of contents after which a block ends.
 pub(crate) const BLOCK_RAW_BYTES: usize = 128 << 10;
 /// A message with more bytes than this has a block to itself.

@@ -11,11 +11,11 @@ use crate::{
     lists::upkeep,
     meta,
     reactions::{self, Fate, Fates, unique_hash},
-    removed::{CONTAINER_SEQS, Removed, Root},
+    removed::{LAST_LOW, Removed, Root, seq_in, split},
     rows,
     settings::{BLOCK_MESSAGES, SWEEP_AT_MOST},
     view::View,
-    wire::{Malformed, Parsed, Reader, put_varint},
+    wire::{Parsed, Reader, put_step, put_varint},
 };
 use bytes::Bytes;
 use model::{Error, Id, Position, Result, Seq};
@@ -28,7 +28,7 @@ use std::{
 /// What of a channel is to be swept: containers that lost something. Floors speak for themselves.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct SweepRow {
-    pub containers: BTreeSet<u64>,
+    pub containers: BTreeSet<i64>,
 }
 
 impl SweepRow {
@@ -37,7 +37,7 @@ impl SweepRow {
         put_varint(&mut out, self.containers.len() as u64);
         let mut next = 0;
         for container in &self.containers {
-            put_varint(&mut out, container - next);
+            put_step(&mut out, next, *container);
             next = container + 1;
         }
         rows::seal(key, &out)
@@ -48,11 +48,11 @@ impl SweepRow {
         let mut reader = Reader::new(&fields);
         let count = reader.count(fields.len(), "containers to sweep")?;
         let mut row = SweepRow::default();
-        let mut next = 0u64;
+        let mut next = 0;
         for _ in 0..count {
-            let container = next.checked_add(reader.varint()?).ok_or(Malformed("containers to sweep"))?;
+            let container = reader.step(next)?;
             row.containers.insert(container);
-            next = container.checked_add(1).ok_or(Malformed("containers to sweep"))?;
+            next = container + 1;
         }
         reader.end()?;
         Ok(row)
@@ -194,7 +194,7 @@ impl<'a> Sweeper<'a> {
     /// Containers below what was swept are never asked for again.
     fn trim_removed(&mut self, place: &Place, swept: Seq) -> Result<()> {
         let Some(root) = self.view.root(place)? else { return Ok(()) };
-        let first_kept = (swept.0 + 1) / CONTAINER_SEQS;
+        let (first_kept, _) = split(swept.next());
         let kept = root.counts.range(first_kept..).map(|(index, counts)| (*index, *counts)).collect();
         for (index, _) in root.counts.range(..first_kept) {
             self.put(Space::Removed, keys::removed_row(place.number, *index), None)?;
@@ -212,13 +212,13 @@ impl<'a> Sweeper<'a> {
         &mut self,
         place: &Place,
         removed: &mut Removed<'_>,
-        container: u64,
+        container: i64,
         (swept, last): (Seq, Seq),
         every: bool,
     ) -> Result<()> {
-        let first = Seq((container * CONTAINER_SEQS).max(place.floor.seq.0 + 1).max(1));
-        let end = Seq(last.0.min(container * CONTAINER_SEQS + CONTAINER_SEQS - 1));
-        let mut group = (first.0 - 1) / BLOCK_MESSAGES;
+        let first = seq_in(container, 0).max(place.floor.seq.next());
+        let end = seq_in(container, LAST_LOW).min(last);
+        let mut group = (first.0 - 1).div_euclid(BLOCK_MESSAGES);
         while group * BLOCK_MESSAGES < end.0 {
             let from = group;
             while group * BLOCK_MESSAGES < end.0 && is_worth_it(removed, group, last, every)? {
@@ -291,7 +291,7 @@ impl<'a> Sweeper<'a> {
         let view = self.view;
         for row in view.rows(Space::Edits, keys::edits_between(place.number, ids.0, ids.1), false) {
             let (key, value) = row?;
-            let seq = Seq(Reader::new(&rows::open(&key, &value)?).varint()?);
+            let seq = Reader::new(&rows::open(&key, &value)?).seq()?;
             let is_gone = match &mut removed {
                 Some(removed) => seq <= place.floor.seq || removed.has(seq)?,
                 None => true,
@@ -371,17 +371,17 @@ impl<'a> Sweeper<'a> {
     }
 }
 
-fn is_worth_it(removed: &mut Removed<'_>, group: u64, last: Seq, every: bool) -> Result<bool> {
+fn is_worth_it(removed: &mut Removed<'_>, group: i64, last: Seq, every: bool) -> Result<bool> {
     let (after, upto) = (Seq(group * BLOCK_MESSAGES), Seq(((group + 1) * BLOCK_MESSAGES).min(last.0)));
     let gone = removed.count(after, upto)?;
     let gone = gone.deleted + gone.expired;
-    Ok(gone > 0 && (every || gone * 2 >= upto.0 - after.0))
+    Ok(gone > 0 && (every || gone * 2 >= upto.above(after)))
 }
 
 /// What is to be swept of channels whose every removed byte must go.
 pub(crate) fn everything(view: &View, number: u64) -> Result<SweepRow> {
     let place = view.place_of(number, view.known(number)?);
-    let mut containers: BTreeSet<u64> =
+    let mut containers: BTreeSet<i64> =
         view.root(&place)?.map(|root| root.counts.keys().copied().collect()).unwrap_or_default();
     for part in view.parts() {
         containers

@@ -5,6 +5,7 @@
 use crate::{
     altered::{Alterations, Shown},
     codec::{self, Altered, Entry},
+    commit::newest,
     device::LogRecord,
     keys,
     lists::fresh::Fresh,
@@ -164,14 +165,13 @@ impl Tail {
         let body = record.body.clone();
         let index = read(&self.batches).len() as u32;
         let before = read(&self.batches).last().map_or(self.after, |batch| batch.upto);
-        let (first, upto) = match (entries.first(), entries.last()) {
-            _ if codec::is_imported(&body) => {
-                self.imported.store(true, Relaxed);
-                (Id::MIN, before)
-            }
-            (Some((_, first)), Some((_, last))) => (first.id(), last.id()),
-            _ => (Id::MIN, before),
-        };
+        let is_imported = codec::is_imported(&body);
+        if is_imported {
+            self.imported.store(true, Relaxed);
+        }
+        // Nothing of an import is in the order of ids that batches are searched by.
+        let first = entries.first().filter(|_| !is_imported).map_or(Id::MIN, |(_, first)| first.id());
+        let upto = newest(before, &body, &entries);
         let mut grown = size_of::<TailBatch>() + body.len();
         self.log_bytes.fetch_add((body.len() + 1024).next_multiple_of(512), Relaxed);
         self.changes.fetch_add(entries.len(), Relaxed);
@@ -470,7 +470,7 @@ impl<'a> Part<'a> {
     /// The messages of a channel that are due at `now`, the earliest due first.
     pub fn due_of(&self, number: u64, now: Id) -> Vec<DueEntry> {
         let entries = read(&self.tail.due);
-        let due = entries.by_channel.range((number, Id::MIN, Seq::NONE)..=(number, now, Seq(u64::MAX)));
+        let due = entries.by_channel.range((number, Id::MIN, Seq::NONE)..=(number, now, Seq::MAX));
         let entry = |(&(number, due, seq), &(_, id)): (&(u64, Id, Seq), &(u32, Id))| DueEntry { due, number, seq, id };
         due.filter(|(_, (batch, _))| (*batch as usize) < self.count).map(entry).collect()
     }
@@ -478,7 +478,7 @@ impl<'a> Part<'a> {
     /// Whether messages of a channel can expire.
     pub fn can_expire(&self, number: u64) -> bool {
         let entries = read(&self.tail.due);
-        let mut own = entries.by_channel.range((number, Id::MIN, Seq::NONE)..=(number, Id::MAX, Seq(u64::MAX)));
+        let mut own = entries.by_channel.range((number, Id::MIN, Seq::NONE)..=(number, Id::MAX, Seq::MAX));
         own.any(|(_, (batch, _))| (*batch as usize) < self.count)
     }
 
@@ -489,7 +489,7 @@ impl<'a> Part<'a> {
             Some(entry) => std::ops::Bound::Excluded((entry.due, entry.number, entry.seq)),
             None => std::ops::Bound::Unbounded,
         };
-        let end = (now, u64::MAX, Seq(u64::MAX));
+        let end = (now, u64::MAX, Seq::MAX);
         if after.is_some_and(|entry| (entry.due, entry.number, entry.seq) >= end) {
             return None;
         }

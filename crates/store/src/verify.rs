@@ -175,9 +175,9 @@ impl Verifier<'_> {
             self.find(place, format!("its first id does not follow {}", before.id));
         }
         // Below a floor a sweep may have taken any blocks.
-        let is_swept = block.seq(0) <= floor.seq.next() && block.seq(0) > before.seq;
-        let follows = is_swept || (!is_first && block.seq(0) == before.seq.next()) || block.seq(0) == Seq(1);
-        if !follows || block.last().1.0 - block.seq(0).0 + 1 != block.len() as u64 {
+        let is_swept = block.seq(0) <= floor.seq.next() && (is_first || block.seq(0) > before.seq);
+        let follows = is_swept || (!is_first && block.seq(0) == before.seq.next());
+        if !follows || block.last().1.above(block.seq(0)) + 1 != block.len() as u64 {
             self.find(place, format!("its seqs do not go on after {}", before.seq));
         }
         match block.contents() {
@@ -217,7 +217,7 @@ impl Verifier<'_> {
                 let Some(ends) = part.ends(number)? else { continue };
                 let known = channels.get(&number).copied().unwrap_or_default();
                 let stored = match known.last.seq < known.floor.seq && ends.first.1 <= known.floor.seq.next() {
-                    true => (Id::MIN, Seq(ends.first.1.0 - 1)),
+                    true => (Id::MIN, ends.first.1.previous()),
                     false => (known.last.id, known.last.seq),
                 };
                 let (id, seq) = lasts.insert(number, ends.last).unwrap_or(stored);

@@ -64,7 +64,7 @@ impl Verifier<'_> {
                         Err(malformed) => return this.find(place, malformed),
                     };
                     let total = container.total();
-                    let told = roots.get(&number).and_then(|root| root.counts.get(&index));
+                    let told = roots.get(&number).and_then(|root| root.counts.get(&index.cast_signed()));
                     let counts = (total.deleted as u32, total.expired as u32);
                     if upto <= this.view.checkpoint && told != Some(&counts) {
                         this.find(place, format!("it holds {counts:?}, its root says {told:?}"));

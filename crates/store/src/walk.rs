@@ -3,7 +3,7 @@
 
 use crate::{block::Block, facts::Place, keys, tail::Found, view::View};
 use bytes::Bytes;
-use model::{Error, Id, Result, Seq};
+use model::{Error, Id, Position, Result, Seq};
 use std::ops::{ControlFlow, Range};
 
 /// The part of a channel that a walk may enter: ids in (`after`, `upto`], seqs above `above`.
@@ -18,6 +18,11 @@ impl Reach {
     fn contains(self, slot: Slot) -> bool {
         self.after < slot.id && slot.id <= self.upto && slot.seq > self.above
     }
+
+    /// Whether its bound by seqs may leave out something that lies in the channel.
+    fn is_above_some(self, place: &Place) -> bool {
+        self.above > place.known.facts.swept.seq
+    }
 }
 
 /// The place of a message and when it is due.
@@ -26,6 +31,12 @@ pub(crate) struct Slot {
     pub id: Id,
     pub seq: Seq,
     pub expires_at: Option<Id>,
+}
+
+impl Slot {
+    pub fn position(self) -> Position {
+        Position { id: self.id, seq: self.seq }
+    }
 }
 
 /// What a visitor wants of a message that it met.
@@ -111,7 +122,7 @@ impl View {
                 return Ok(Walked::Done);
             }
         }
-        let mut after = self.id_before(number, reach)?;
+        let mut after = self.id_before(place, reach)?;
         for part in self.parts() {
             loop {
                 let chunk = part.ascending(number, after, visitor.wanted())?;
@@ -130,7 +141,7 @@ impl View {
     fn walk_on_blocks(&self, place: &Place, reach: Reach, visitor: &mut dyn Visitor) -> Flow {
         let number = place.number;
         let mut first = self.block_at(place, reach.after)?;
-        if reach.above != Seq::NONE {
+        if reach.is_above_some(place) {
             let Some(above) = self.block_with(place, reach.above.next())? else { return Ok(GO_ON) };
             if first.as_ref().is_none_or(|first| first.key.first < above.key.first) {
                 first = Some(above);
@@ -157,10 +168,10 @@ impl View {
     }
 
     /// Where a walk through the tails starts: the id after which they are in reach.
-    fn id_before(&self, number: u64, reach: Reach) -> Result<Id> {
-        if reach.above != Seq::NONE {
+    fn id_before(&self, place: &Place, reach: Reach) -> Result<Id> {
+        if reach.is_above_some(place) {
             for part in self.parts() {
-                if let Some(id) = part.id_of(number, reach.above)? {
+                if let Some(id) = part.id_of(place.number, reach.above)? {
                     return Ok(reach.after.max(id));
                 }
             }
@@ -202,15 +213,15 @@ impl View {
             return Ok(None);
         }
         let swept = place.known.facts.swept;
-        let (mut low, mut low_seq) = (swept.id.raw(), swept.seq.0);
+        let (mut low, mut low_seq) = (swept.id.raw(), swept.seq);
         let mut best = newest;
         for step in 0..SEARCH_STEPS {
-            let (high, high_seq) = (best.key.first.raw(), best.seq(0).0);
-            if seq.0 >= high_seq || low >= high {
+            let (high, high_seq) = (best.key.first.raw(), best.seq(0));
+            if seq >= high_seq || low >= high {
                 return Ok(Some(best));
             }
             let part = match step % 2 {
-                0 => seq.0.saturating_sub(low_seq) as f64 / high_seq.saturating_sub(low_seq).max(1) as f64,
+                0 => seq.above(low_seq) as f64 / high_seq.above(low_seq).max(1) as f64,
                 _ => 0.5,
             };
             let guess = low + ((high - low) as f64 * part.clamp(0.0, 1.0)) as u64;
@@ -218,7 +229,7 @@ impl View {
             match self.block_at(place, Id::from_raw(guess))? {
                 Some(block) if block.last().1 >= seq => best = block,
                 found => {
-                    low_seq = found.map_or(low_seq, |block| block.last().1.0);
+                    low_seq = found.map_or(low_seq, |block| block.last().1);
                     low = guess + 1;
                 }
             }
@@ -267,8 +278,9 @@ impl Found {
 impl Block {
     /// The id of the message with this seq, if it is here.
     pub fn id_with(&self, seq: Seq) -> Option<Id> {
-        let index = usize::try_from(seq.0.checked_sub(self.seq(0).0)?).ok()?;
-        (self.last().1 >= seq && self.seq(index) == seq).then(|| self.ids[index])
+        let is_between = self.seq(0) <= seq && seq <= self.last().1;
+        let index = seq.above(self.seq(0)) as usize;
+        (is_between && self.seq(index) == seq).then(|| self.ids[index])
     }
 
     pub fn slot(&self, index: usize) -> Slot {

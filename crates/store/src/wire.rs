@@ -1,6 +1,7 @@
 //! Reading and writing of the small parts that all formats are made of. Reading is bounded and never panics: no
 //! length is believed before it was checked.
 
+use model::{Seq, SeqRange, limits};
 use std::{error, fmt, ops::Range};
 
 /// Bytes that are not what they should be. The text names the part.
@@ -96,6 +97,27 @@ impl<'a> Reader<'a> {
         Err(Malformed("varint"))
     }
 
+    /// The seq that [`put_seq`] wrote.
+    pub fn seq(&mut self) -> Parsed<Seq> {
+        self.step(0).map(Seq)
+    }
+
+    /// The number that [`put_step`] wrote, in the bounds of seqs.
+    pub fn step(&mut self, from: i64) -> Parsed<i64> {
+        let number = from.wrapping_add(self.varint()?.cast_signed());
+        if (-limits::SEQ..=limits::SEQ).contains(&number) { Ok(number) } else { Err(Malformed("seq")) }
+    }
+
+    /// A first seq, counted from `next`, and how many there are from it on: the two ends.
+    pub fn run(&mut self, next: Seq) -> Parsed<SeqRange> {
+        let first = self.step(next.0)?;
+        let length = self.varint()?.cast_signed();
+        match first.checked_add(length) {
+            Some(end) if length > 0 && end <= limits::SEQ => Ok(SeqRange { first: Seq(first), last: Seq(end - 1) }),
+            _ => Err(Malformed("run of seqs")),
+        }
+    }
+
     /// A length or a number of things, at most `max`.
     pub fn count(&mut self, max: usize, what: &'static str) -> Parsed<usize> {
         usize::try_from(self.varint()?).ok().filter(|count| *count <= max).ok_or(Malformed(what))
@@ -132,6 +154,22 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// As the varint of its two's complement: most seqs are above [`Seq::START`].
+pub(crate) fn put_seq(out: &mut Vec<u8>, seq: Seq) {
+    put_step(out, 0, seq.0);
+}
+
+/// A number as its distance from the one that it follows.
+pub(crate) fn put_step(out: &mut Vec<u8>, from: i64, number: i64) {
+    put_varint(out, number.wrapping_sub(from).cast_unsigned());
+}
+
+/// Neighbouring seqs: the distance from `next` to the first, and how many.
+pub(crate) fn put_run(out: &mut Vec<u8>, next: Seq, run: SeqRange) {
+    put_step(out, next.0, run.first.0);
+    put_varint(out, run.count());
+}
+
 pub(crate) fn put_prefixed(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
@@ -150,6 +188,13 @@ mod tests {
             let mut reader = Reader::new(&out);
             prop_assert_eq!(reader.varint(), Ok(value));
             prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn seqs_come_back(seq in -limits::SEQ..=limits::SEQ) {
+            let mut out = Vec::new();
+            put_seq(&mut out, Seq(seq));
+            prop_assert_eq!(Reader::new(&out).seq(), Ok(Seq(seq)));
         }
 
         #[test]

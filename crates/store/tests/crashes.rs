@@ -339,7 +339,7 @@ impl History {
         let ids: Vec<Id> = state.messages().map(|message| message.id).collect();
         let (some, other) = (ids[ids.len() / 3], ids[ids.len() - 1 - ids.len() / 4]);
         let spans = [Span::ALL, Span { after: some.min(other), upto: some.max(other) }];
-        let above = [Seq::NONE, Seq(ids.len() as u64 / 2)];
+        let above = [Seq::NONE, Seq(ids.len() as i64 / 2)];
         for (span, above, order, limit) in [
             (spans[0], above[0], Order::Ascending, 10_000),
             (spans[0], above[0], Order::Descending, 7),

@@ -80,7 +80,7 @@ impl BatchBuilder {
         if first {
             self.last_number.0 += 1;
         }
-        let (number, seq) = self.channels.entry(channel.clone()).or_insert((self.last_number, Seq::NONE));
+        let (number, seq) = self.channels.entry(channel.clone()).or_insert((self.last_number, Seq::START));
         *seq = seq.next();
         let message = Arc::new(Message {
             id,

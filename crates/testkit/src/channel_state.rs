@@ -256,7 +256,7 @@ impl ChannelState {
     pub(crate) fn floor_for(&self, keep: u64, upto: Id) -> Position {
         let below = self.there().rev().skip(usize::try_from(keep).unwrap_or(usize::MAX));
         let found = below.into_iter().find(|message| message.id <= upto);
-        found.map(|message| Position { id: message.id, seq: message.seq }).unwrap_or_default()
+        found.map_or(Position::NONE, |message| Position { id: message.id, seq: message.seq })
     }
 
     pub(crate) fn versions(&self, message: Id) -> Vec<Version> {

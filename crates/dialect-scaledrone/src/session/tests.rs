@@ -87,7 +87,7 @@ fn message(room: &str, id: u64) -> Item {
     let draft = convert::draft(id.to_string(), None);
     let message = Message {
         id: Id::from_raw(id),
-        seq: Seq(id),
+        seq: Seq(id.cast_signed()),
         author: None,
         recipient: None,
         payload: draft.payload,

@@ -4,7 +4,7 @@ use super::{
     limits::AHEAD_TICKS,
     line::{Header, Line},
 };
-use model::{ChannelName, Id, Position, Seq};
+use model::{ChannelName, Id, Position, Seq, limits};
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
@@ -27,7 +27,7 @@ pub(super) struct Check {
 struct Place {
     channel: ChannelName,
     floor: Position,
-    last: Position,
+    last: Option<Position>,
     /// The message that edits and reactions may belong to, and the last id of each.
     message: Option<(Id, Id, Id)>,
 }
@@ -79,9 +79,9 @@ impl Check {
                 Ok(())
             }
             Line::Edit { channel, id, edit } => {
-                let last_seq = self.place.as_ref().map_or(Seq::NONE, |place| place.last.seq);
+                let last = self.place.as_ref().and_then(|place| place.last);
                 let (message, edited, reacted) = self.belongs(channel, edit.message)?;
-                if edit.seq != last_seq {
+                if last.is_none_or(|last| last.seq != edit.seq) {
                     return Err("the seq is not that of its message".into());
                 }
                 if *id <= edited {
@@ -109,14 +109,15 @@ impl Check {
     }
 
     fn channel(&mut self, channel: &ChannelName, floor: Position, head: Position) -> Result<(), String> {
-        if floor.seq > head.seq || floor.id > head.id || floor.seq.0 == u64::MAX {
+        if floor.seq > head.seq || floor.id > head.id {
             return Err("its floor lies above its head".into());
         }
+        is_in_bounds(floor.seq)?;
         self.is_in_time(head.id)?;
         if !self.seen.insert(self.hasher.hash_one(channel)) {
             return Err(format!("channel {channel} is there twice"));
         }
-        self.place = Some(Place { channel: channel.clone(), floor, last: Position::default(), message: None });
+        self.place = Some(Place { channel: channel.clone(), floor, last: None, message: None });
         Ok(())
     }
 
@@ -125,15 +126,15 @@ impl Check {
         self.is_in_time(position.id)?;
         let place = self.place_in(channel)?;
         let Place { floor, last, .. } = *place;
-        let follows = match last.seq {
-            Seq::NONE => position.seq > floor.seq && position.id > floor.id && position.id > Id::from_raw(1),
-            seq => position.seq.0 == seq.0.wrapping_add(1) && position.id > last.id,
+        let follows = match last {
+            None => position.seq > floor.seq && position.id > floor.id && position.id > Id::from_raw(1),
+            Some(last) => position.seq == last.seq.next() && position.id > last.id,
         };
-        if !follows || position.seq.0 == u64::MAX {
+        if !follows {
             return Err(format!("seq {} and id {} do not follow those before", position.seq, position.id));
         }
-        place.last = position;
-        Ok(())
+        place.last = Some(position);
+        is_in_bounds(position.seq)
     }
 
     /// The message that an edit or a reaction belongs to: that of the last such line.
@@ -158,5 +159,12 @@ impl Check {
             true => Ok(()),
             false => Err(format!("id {id} lies more than a day ahead of the machine's clock")),
         }
+    }
+}
+
+fn is_in_bounds(seq: Seq) -> Result<(), String> {
+    match (-limits::SEQ..limits::SEQ).contains(&seq.0) {
+        true => Ok(()),
+        false => Err(format!("seq {seq} is out of bounds")),
     }
 }

@@ -4,8 +4,9 @@ use super::{
     check::Check,
     export::export as write_lines,
     import::{Import, Imported},
-    limits::{FINDINGS_TOLD, LINE_BYTES},
+    limits::{BATCHES, FINDINGS_TOLD},
     line::{Header, Line},
+    lines::Lines,
     resume::{self, Start},
 };
 use crate::{
@@ -21,7 +22,7 @@ use indicatif::HumanCount;
 use model::{AppId, ChannelName, Clock, Id, Settled, TICKS_PER_MS};
 use std::{
     fs::{File, OpenOptions},
-    io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{BufReader, BufWriter, Seek, SeekFrom, Write},
     path::Path,
     time::Instant,
 };
@@ -132,16 +133,9 @@ pub fn import(arguments: &ImportArguments) -> anyhow::Result<()> {
     let settled = storage.settle().context("reading the log")?;
     // It follows what is new, and an import is not: a start makes it again.
     searching::remove(data)?;
-    let mut import = Import::new(storage.kept(), app, settled.last_number);
+    let import = Import::new(storage.kept(), app, settled.last_number, BATCHES);
     let mut progress = Progress::new("imported", Unit::Bytes, Some(bytes));
-    let mut lines = Lines::of(&file)?;
-    while let Some(line) = lines.next()? {
-        progress.add(line.len() as u64 + 1);
-        let number = lines.number;
-        let line = Line::parse(lines.line()).map_err(|reason| anyhow::anyhow!("line {number}: {reason}"))?;
-        import.line(line).with_context(|| format!("line {number}"))?;
-    }
-    let imported = import.finish()?;
+    let imported = import.run(&mut Lines::of(&file)?, &mut |bytes| progress.add(bytes))?;
     drop(progress);
     tell(path, &imported)?;
     println!("checked and imported in {:.1} s", began.elapsed().as_secs_f64());
@@ -156,7 +150,7 @@ fn check(file: &File, path: &Path, bytes: u64) -> anyhow::Result<Header> {
     while let Some(line) = lines.next()? {
         progress.add(line.len() as u64 + 1);
         if let Err(reason) = Line::parse(line).and_then(|line| check.line(&line)) {
-            findings.push(format!("line {}: {reason}", lines.number));
+            findings.push(format!("line {}: {reason}", lines.number()));
             if findings.len() >= FINDINGS_TOLD {
                 break;
             }
@@ -164,7 +158,7 @@ fn check(file: &File, path: &Path, bytes: u64) -> anyhow::Result<Header> {
     }
     drop(progress);
     if findings.is_empty() && !check.is_complete {
-        findings.push(format!("line {}: the end is missing; export --resume finishes the file", lines.number + 1));
+        findings.push(format!("line {}: the end is missing; export --resume finishes the file", lines.number() + 1));
     }
     findings.iter().for_each(|finding| println!("{finding}"));
     match (findings.len(), check.header) {
@@ -174,62 +168,33 @@ fn check(file: &File, path: &Path, bytes: u64) -> anyhow::Result<Header> {
 }
 
 fn tell(path: &Path, imported: &Imported) -> anyhow::Result<()> {
-    let Imported { channels, messages, gone, edits, reactions, records, skipped, refused, refusals } = imported;
-    let count = |number: &u64| HumanCount(*number);
+    let count = |number: u64| HumanCount(number);
     println!(
-        "{}: {} messages in {} new channels, with {} edits, {} reactions and {} that are gone; {} records; {} were there",
+        "{}: {} messages, with {} edits, {} reactions and {} that are gone, in {} new channels and below what was there in \
+         {}; {} records; {} messages were there",
         path.display(),
-        count(messages),
-        count(channels),
-        count(edits),
-        count(reactions),
-        count(gone),
-        count(records),
-        count(skipped),
+        count(imported.messages),
+        count(imported.edits),
+        count(imported.reactions),
+        count(imported.gone),
+        count(imported.channels),
+        count(imported.beneath),
+        count(imported.records),
+        count(imported.skipped),
     );
-    if *refused == 0 {
+    if imported.below_floors > 0 {
+        println!(
+            "{} messages lie below the floor of their channel: nothing comes back there",
+            count(imported.below_floors)
+        );
+    }
+    if imported.refused == 0 {
         return Ok(());
     }
-    refusals.iter().for_each(|refusal| println!("{refusal}"));
-    bail!("{} of it were left as they are; all else is there", HumanCount(*refused))
+    imported.refusals.iter().for_each(|refusal| println!("{refusal}"));
+    bail!("{} of it were left as they are; all else is there", count(imported.refused))
 }
 
 fn ticks(time: jiff::Timestamp) -> u64 {
     u64::try_from(time.as_millisecond()).unwrap_or_default().saturating_mul(TICKS_PER_MS)
-}
-
-/// The lines of a file, each bounded.
-struct Lines<'a> {
-    file: BufReader<&'a File>,
-    line: Vec<u8>,
-    /// Of the last one, from 1 on.
-    number: u64,
-}
-
-const READ_BYTES: usize = 1 << 20;
-
-impl Lines<'_> {
-    fn of(file: &File) -> anyhow::Result<Lines<'_>> {
-        let mut from = file;
-        from.seek(SeekFrom::Start(0))?;
-        Ok(Lines { file: BufReader::with_capacity(READ_BYTES, file), line: Vec::new(), number: 0 })
-    }
-
-    /// The next one, without its end.
-    fn next(&mut self) -> anyhow::Result<Option<&[u8]>> {
-        self.line.clear();
-        let bound = LINE_BYTES as u64 + 1;
-        let bytes = (&mut self.file).take(bound).read_until(b'\n', &mut self.line).context("reading the export")?;
-        if bytes == 0 {
-            return Ok(None);
-        }
-        self.number += 1;
-        let ended = self.line.pop_if(|last| *last == b'\n').is_some();
-        ensure!(ended || (bytes as u64) < bound, "line {}: it is longer than {LINE_BYTES} bytes", self.number);
-        Ok(Some(&self.line))
-    }
-
-    fn line(&self) -> &[u8] {
-        &self.line
-    }
 }

@@ -1,24 +1,33 @@
 //! Applying the lines of an export to a store. A channel is new there, or an import goes on with it: it has what the file has,
-//! up to some message. A message and all that belongs to it become durable together, so where the channel ends says how far
-//! an earlier import came. The lines were checked.
+//! up to some message; or the file's history ends below the channel's first message (`beneath.rs`). A message and all that
+//! belongs to it become durable together, so where the channel ends says how far an earlier import came. The lines were
+//! checked.
 
 use super::{
-    limits::{BATCH_BYTES, BATCH_CHANGES, REFUSALS_TOLD, UNIT_BYTES, UNIT_CHANGES},
+    batches::{Batches, Bounds, Size},
+    limits::REFUSALS_TOLD,
     line::Line,
+    lines::Lines,
 };
 use anyhow::Context;
 use bytes::Bytes;
 use model::{
-    AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Effort, Head, Id, Kind, Message, Order, Payload,
-    PayloadForm, Position, RecordChange, RecordKey, Removal, Result, Seq, SeqRange, Span, Store, What, Window,
+    AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Head, Id, Kind, Message, Payload, PayloadForm,
+    Position, RecordChange, RecordKey, Removal, Result, Seq, SeqRange, Span, Store, What,
 };
-use std::sync::Arc;
+use std::{
+    io::{Read, Seek},
+    sync::Arc,
+};
 use store::KeptStore;
 
 /// What an import came to.
 #[derive(Default, Debug)]
 pub(super) struct Imported {
+    /// Channels that are new in the store.
     pub channels: u64,
+    /// Channels that got history below what was there.
+    pub beneath: u64,
     pub messages: u64,
     pub gone: u64,
     pub edits: u64,
@@ -26,6 +35,8 @@ pub(super) struct Imported {
     pub records: u64,
     /// Messages, there or gone, that the store had already.
     pub skipped: u64,
+    /// Messages, there or gone, that lie below the floor of their channel: nothing comes back there.
+    pub below_floors: u64,
     /// Channels and records that were left as they are, the first of them by name and reason.
     pub refused: u64,
     pub refusals: Vec<String>,
@@ -33,57 +44,79 @@ pub(super) struct Imported {
 
 /// An import at work.
 pub(super) struct Import<'a> {
-    store: &'a KeptStore,
+    pub(super) batches: Batches<'a>,
     app: AppId,
     last_number: u64,
-    target: Option<Target>,
-    pending: Pending,
+    pub(super) target: Option<Target>,
     pub done: Imported,
 }
 
 /// The channel that lines belong to.
-struct Target {
-    channel: Channel,
+pub(super) struct Target {
+    pub channel: Channel,
     number: ChannelNumber,
     /// What the store had of it before.
-    there: Head,
-    floor: Position,
-    stage: Stage,
-    /// The last message of the file so far.
-    last: Position,
+    pub there: Head,
+    pub floor: Position,
+    pub stage: Stage,
+    /// What is added to the seqs of the file.
+    pub shift: i64,
+    /// The last message of the file so far, with the seq that it has in the store.
+    last: Option<Position>,
     /// The size of the message that is passed over, with what belongs to it.
-    passed: (usize, usize),
+    passed: Size,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Nothing was stored in it.
     New,
+    /// Something was. Nothing of the file so far lies above its floor.
+    Looking,
     /// The store has this part of it.
     Passing,
     /// It goes on above what was there.
     GoingOn,
+    /// It comes in below what was there, a part at a time.
+    Beneath,
     Refused,
 }
 
-/// Changes on their way to the store.
-#[derive(Default)]
-struct Pending {
-    changes: Vec<Arc<Change>>,
-    cost: usize,
-    /// Where the last message begins, with what belongs to it; and the cost of all before.
-    unit: (usize, usize),
-}
-
 impl<'a> Import<'a> {
-    /// Into this app of a store; `last_number` is the greatest number of a channel there.
-    pub fn new(store: &'a KeptStore, app: AppId, last_number: ChannelNumber) -> Import<'a> {
-        let (target, pending, done) = (None, Pending::default(), Imported::default());
-        Import { store, app, last_number: last_number.0, target, pending, done }
+    /// Into this app of a store that nobody else uses; `last_number` is the greatest number of a channel there.
+    pub fn new(store: &'a KeptStore, app: AppId, last_number: ChannelNumber, bounds: Bounds) -> Import<'a> {
+        let (batches, done) = (Batches::new(store, bounds), Imported::default());
+        Import { batches, app, last_number: last_number.0, target: None, done }
+    }
+
+    /// Applies all lines, makes them durable and moves them into the tables. `progress` is told bytes.
+    pub fn run<R: Read + Seek>(
+        mut self,
+        lines: &mut Lines<R>,
+        progress: &mut dyn FnMut(u64),
+    ) -> anyhow::Result<Imported> {
+        // What was published before shares no flush with what is imported.
+        self.batches.store.flush().context("moving what is in the log into the tables")?;
+        loop {
+            let at = lines.at();
+            let Some(line) = lines.parsed()? else { break };
+            if self.lies_beneath(&line)? {
+                lines.go_to(at)?;
+                self.beneath(lines)?;
+            } else {
+                self.line(line).with_context(|| format!("line {}", lines.number()))?;
+            }
+            progress(lines.at().offset - at.offset);
+        }
+        self.end_channel()?;
+        self.batches.apply_all()?;
+        self.batches.store.flush().context("moving what was imported into the tables")?;
+        Ok(self.done)
     }
 
     /// Applies a line, now or with later ones.
-    pub fn line(&mut self, line: Line) -> anyhow::Result<()> {
+    pub(super) fn line(&mut self, line: Line) -> anyhow::Result<()> {
+        let line = self.numbered(line)?;
         match line {
             Line::Header(_) => {}
             Line::Record { kind, name, version, value } => {
@@ -117,17 +150,9 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// Makes the rest durable and moves all of it into the tables.
-    pub fn finish(mut self) -> anyhow::Result<Imported> {
-        self.end_channel()?;
-        self.apply(self.pending.changes.len())?;
-        self.store.flush().context("moving what was imported into the tables")?;
-        Ok(self.done)
-    }
-
     fn record(&mut self, key: RecordKey, version: Id, value: Bytes) -> anyhow::Result<()> {
-        self.begin_unit()?;
-        match self.store.record(&key)? {
+        self.batches.begin_unit()?;
+        match self.batches.store.record(&key)? {
             Some(there) if there.value == value => {}
             Some(_) => {
                 let name = String::from_utf8_lossy(&key.name);
@@ -135,7 +160,7 @@ impl<'a> Import<'a> {
             }
             None => {
                 self.done.records += 1;
-                self.push(Change::Record(RecordChange { id: version, key, value: Some(value) }))?;
+                self.batches.push(Change::Record(RecordChange { id: version, key, value: Some(value) }))?;
             }
         }
         Ok(())
@@ -143,12 +168,52 @@ impl<'a> Import<'a> {
 
     fn begin_channel(&mut self, name: ChannelName, floor: Position) -> anyhow::Result<()> {
         let channel = Channel { app: self.app.clone(), name };
-        let there = self.store.heads(std::slice::from_ref(&channel))?[0];
+        let there = self.batches.store.heads(std::slice::from_ref(&channel))?[0];
+        let is_empty = there.last == Position::default() && there.floor == Position::default();
+        let stage = if is_empty { Stage::New } else { Stage::Looking };
         let is_new = there.number == ChannelNumber::NONE;
-        let stage = if is_new { Stage::New } else { Stage::Passing };
         let number = if is_new { ChannelNumber(self.last_number + 1) } else { there.number };
-        let (last, passed) = (Position::default(), (0, 0));
-        self.target = Some(Target { channel, number, there, floor, stage, last, passed });
+        let (shift, last, passed) = (0, None, Size::default());
+        self.target = Some(Target { channel, number, there, floor, stage, shift, last, passed });
+        Ok(())
+    }
+
+    /// Whether this line begins a history that lies below a channel of which nothing was removed from below.
+    fn lies_beneath(&self, line: &Line) -> anyhow::Result<bool> {
+        let Some(target) = self.target.as_ref().filter(|target| target.stage == Stage::Looking) else {
+            return Ok(false);
+        };
+        let positions = line.positions();
+        let Some(begins) = positions.first().filter(|_| target.there.floor.id == Id::MIN && target.last.is_none())
+        else {
+            return Ok(false);
+        };
+        let first = self.batches.store.first_position(&target.channel)?;
+        Ok(first.is_none_or(|first| begins.id < first.id))
+    }
+
+    /// The line with the seqs that its messages have in the store.
+    fn numbered(&mut self, mut line: Line) -> anyhow::Result<Line> {
+        self.look(&line)?;
+        let shift = self.target.as_ref().map_or(0, |target| target.shift);
+        if shift != 0 {
+            line.shift(shift);
+        }
+        Ok(line)
+    }
+
+    /// Learns by the first message above the floor how the store numbers what the file has.
+    fn look(&mut self, line: &Line) -> anyhow::Result<()> {
+        let Some(target) = self.target.as_mut().filter(|target| target.stage == Stage::Looking) else { return Ok(()) };
+        let floor = target.there.floor.id;
+        let positions = line.positions();
+        let Some(first) = positions.iter().find(|position| position.id > floor) else { return Ok(()) };
+        target.stage = Stage::Passing;
+        match self.batches.store.position_of(&target.channel, first.id)? {
+            Some(there) => target.shift = there.seq.0 - first.seq.0,
+            None if target.last == Some(target.there.last) => {}
+            None => self.refuse_channel(),
+        }
         Ok(())
     }
 
@@ -156,7 +221,7 @@ impl<'a> Import<'a> {
     fn end_channel(&mut self) -> anyhow::Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
         match target.stage {
-            Stage::New if target.last.seq == Seq::NONE && target.floor.seq > Seq::NONE => {
+            Stage::New if target.last.is_none() && target.floor != Position::default() => {
                 self.only_floor(target.floor)?;
             }
             Stage::Passing if !self.has_last()? => self.refuse_channel(),
@@ -168,7 +233,7 @@ impl<'a> Import<'a> {
 
     /// A channel of which nothing is left goes on above where it was.
     fn only_floor(&mut self, floor: Position) -> anyhow::Result<()> {
-        self.begin_unit()?;
+        self.batches.begin_unit()?;
         let first = self.begin_new(floor)?;
         let message = Arc::new(blank(floor));
         self.push_to_channel(floor.id, What::Published { message, key: None, first })?;
@@ -177,10 +242,12 @@ impl<'a> Import<'a> {
 
     fn message(&mut self, message: Arc<Message>) -> anyhow::Result<()> {
         let position = Position { id: message.id, seq: message.seq };
-        let cost = message.cost();
         let Some(first) = self.place(position)? else {
             if let Some(target) = &mut self.target {
-                target.passed = (cost, 1);
+                let what = What::Published { message, key: None, first: false };
+                // With a floor that may have come before it.
+                let floored = Size::of_what(&target.channel, What::Floored(position));
+                target.passed = floored + Size::of_what(&target.channel, what);
             }
             return Ok(());
         };
@@ -190,24 +257,20 @@ impl<'a> Import<'a> {
 
     /// Messages that are gone get their places back, and are removed with the same batch.
     fn gone(&mut self, messages: &[(Position, bool)]) -> anyhow::Result<()> {
-        let mut placed = Vec::new();
+        let (mut placed, mut begins) = (Vec::new(), false);
         for (at, (position, expired)) in messages.iter().enumerate() {
             let first = match at {
                 0 => self.place(*position)?,
                 _ => self.place_in_unit(*position)?,
             };
-            let Some(first) = first else { continue };
-            self.done.gone += 1;
-            placed.push((*position, *expired));
-            let message = Arc::new(blank(*position));
-            self.push_to_channel(position.id, What::Published { message, key: None, first })?;
+            if let Some(first) = first {
+                begins |= first;
+                placed.push((*position, *expired));
+            }
         }
-        for expired in [false, true] {
-            let of_kind: Vec<Position> = placed.iter().filter(|(_, is)| *is == expired).map(|(at, _)| *at).collect();
-            let Some(last) = of_kind.last() else { continue };
-            let removal = Arc::new(removal(&of_kind));
-            let what = if expired { What::Expired(removal) } else { What::Deleted(removal) };
-            self.push_to_channel(last.id, what)?;
+        self.done.gone += placed.len() as u64;
+        for (id, what) in gone(&placed, begins) {
+            self.push_to_channel(id, what)?;
         }
         Ok(())
     }
@@ -221,17 +284,17 @@ impl<'a> Import<'a> {
     ) -> anyhow::Result<bool> {
         let Some(target) = &mut self.target else { return Ok(false) };
         match target.stage {
-            Stage::Refused => return Ok(false),
+            Stage::Refused | Stage::Looking => return Ok(false),
             Stage::Passing => {
-                let change = channel_change(target, id, what.clone());
-                target.passed = (target.passed.0 + change.cost(), target.passed.1 + 1);
+                target.passed = target.passed + Size::of_what(&target.channel, what.clone());
                 // All that fitted one batch came with its message. The rest of it may be missing.
-                let was_split = is_too_much(target.passed) && target.last == target.there.last;
-                if !was_split || is_there(self.store, &target.channel)? {
+                let was_split = target.passed.exceeds(self.batches.bounds.unit);
+                let is_last = target.last == Some(target.there.last);
+                if !was_split || !is_last || is_there(self.batches.store, &target.channel)? {
                     return Ok(false);
                 }
             }
-            Stage::New | Stage::GoingOn => {}
+            Stage::New | Stage::GoingOn | Stage::Beneath => {}
         }
         self.push_to_channel(id, what)?;
         Ok(true)
@@ -239,26 +302,29 @@ impl<'a> Import<'a> {
 
     /// Whether the next message of the channel is to be applied: then whether it is the first stored change.
     fn place(&mut self, position: Position) -> anyhow::Result<Option<bool>> {
-        self.begin_unit()?;
+        // Of what comes in beneath, a part belongs together.
+        if self.target.as_ref().is_none_or(|target| target.stage != Stage::Beneath) {
+            self.batches.begin_unit()?;
+        }
         self.place_in_unit(position)
     }
 
     fn place_in_unit(&mut self, position: Position) -> anyhow::Result<Option<bool>> {
         let Some(target) = &mut self.target else { return Ok(None) };
-        let before = std::mem::replace(&mut target.last, position);
+        let before = target.last.replace(position);
         match target.stage {
             Stage::Refused => Ok(None),
-            Stage::GoingOn => Ok(Some(false)),
+            Stage::GoingOn | Stage::Beneath => Ok(Some(false)),
             Stage::New => self.begin_new(position).map(Some),
-            Stage::Passing if position.seq < target.there.last.seq => {
+            Stage::Looking => {
+                self.done.below_floors += 1;
+                Ok(None)
+            }
+            Stage::Passing if position.seq < target.there.last.seq || position == target.there.last => {
                 self.done.skipped += 1;
                 Ok(None)
             }
-            Stage::Passing if position == target.there.last => {
-                self.done.skipped += 1;
-                Ok(None)
-            }
-            Stage::Passing if before == target.there.last && before.seq != Seq::NONE => {
+            Stage::Passing if before == Some(target.there.last) => {
                 target.stage = Stage::GoingOn;
                 Ok(Some(false))
             }
@@ -273,12 +339,15 @@ impl<'a> Import<'a> {
     fn begin_new(&mut self, first: Position) -> anyhow::Result<bool> {
         let Some(target) = &mut self.target else { return Ok(false) };
         target.stage = Stage::GoingOn;
-        self.last_number = target.number.0;
-        self.done.channels += 1;
-        if first.seq == Seq(1) {
-            return Ok(true);
+        let is_new = target.there.number == ChannelNumber::NONE;
+        if is_new {
+            self.last_number = target.number.0;
+            self.done.channels += 1;
         }
-        let below = Seq(first.seq.0 - 1);
+        if first.seq == Seq::START.next() {
+            return Ok(is_new);
+        }
+        let below = first.seq.previous();
         let id = if target.floor.seq == below { target.floor.id } else { first.id.previous() };
         self.push_to_channel(id, What::Floored(Position { id, seq: below }))?;
         Ok(false)
@@ -286,24 +355,21 @@ impl<'a> Import<'a> {
 
     /// Whether the store has the file's last message, or lost it to a floor.
     fn has_last(&self) -> anyhow::Result<bool> {
-        let Some(target) = &self.target else { return Ok(true) };
-        let last = if target.last.seq == Seq::NONE { target.floor } else { target.last };
-        if last == target.there.last || last.seq <= target.there.floor.seq {
+        let Some((target, last)) = self.target.as_ref().and_then(|target| Some((target, target.last?))) else {
+            return Ok(true);
+        };
+        if last == target.there.last || last.id <= target.there.floor.id {
             return Ok(true);
         }
-        let span = Span { after: last.id.previous(), upto: last.id };
-        let (order, limit, above) = (Order::Ascending, 1, Seq::NONE);
-        let window = Window { span, order, limit, above, author: None, custom_type: None, now: Id::MIN };
-        let page = self.store.read(&target.channel, &window, Effort::Disk)?;
-        let is_message = page.is_some_and(|page| page.messages.iter().any(|message| message.seq == last.seq));
-        Ok(is_message || self.store.gone(&target.channel, span, 1)?.iter().any(|(at, _)| *at == last))
+        Ok(self.batches.store.position_of(&target.channel, last.id)? == Some(last))
     }
 
-    fn refuse_channel(&mut self) {
+    pub(super) fn refuse_channel(&mut self) {
         let Some(target) = &mut self.target else { return };
         target.stage = Stage::Refused;
         let text = format!(
-            "channel {}: it has messages of its own, up to seq {}: import it into another app, with --app",
+            "channel {}: it has messages of its own, up to seq {}, and what the file has does not end below them: export \
+             less of it, with --to, or import it into another app, with --app",
             target.channel.name, target.there.last.seq
         );
         self.refuse(text);
@@ -316,55 +382,38 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn push_to_channel(&mut self, id: Id, what: What) -> anyhow::Result<()> {
-        let Some(target) = &self.target else { return Ok(()) };
-        let change = channel_change(target, id, what);
-        self.push(change)
-    }
-
-    fn push(&mut self, change: Change) -> anyhow::Result<()> {
-        let (unit, before) = self.pending.unit;
-        let size = (self.pending.cost + change.cost(), self.pending.changes.len() + 1);
-        self.pending.cost = size.0;
-        self.pending.changes.push(Arc::new(change));
-        if is_too_much(size) && unit > 0 {
-            self.apply(unit)?;
-            self.pending.cost = size.0 - before;
-        }
-        if is_too_much((self.pending.cost, self.pending.changes.len())) {
-            self.apply(self.pending.changes.len())?;
-        }
-        Ok(())
-    }
-
-    /// A message begins: what came before may be made durable without it.
-    fn begin_unit(&mut self) -> anyhow::Result<()> {
-        if self.pending.cost >= BATCH_BYTES || self.pending.changes.len() >= BATCH_CHANGES {
-            self.apply(self.pending.changes.len())?;
-        }
-        self.pending.unit = (self.pending.changes.len(), self.pending.cost);
-        Ok(())
-    }
-
-    fn apply(&mut self, count: usize) -> anyhow::Result<()> {
-        let rest = self.pending.changes.split_off(count);
-        let changes = std::mem::replace(&mut self.pending.changes, rest);
-        self.pending.unit = (0, 0);
-        self.pending.cost = 0;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        self.store.import(&changes).map_err(|error| anyhow::anyhow!("{error}; the same import again goes on from here"))
+    pub(super) fn push_to_channel(&mut self, id: Id, what: What) -> anyhow::Result<()> {
+        let Some(Target { channel, number, .. }) = &self.target else { return Ok(()) };
+        let change = ChannelChange { id, channel: channel.clone(), number: *number, what };
+        self.batches.push(Change::Channel(change))
     }
 }
 
-/// Whether a message with what belongs to it is split here: the same whatever came before.
-fn is_too_much((cost, changes): (usize, usize)) -> bool {
-    cost > UNIT_BYTES || changes > UNIT_CHANGES
+/// What a line of a channel comes to where it is new.
+pub(super) fn changes_of(line: &Line) -> Vec<What> {
+    match line {
+        Line::Message { message, .. } => vec![What::Published { message: message.clone(), key: None, first: false }],
+        Line::Gone { messages, .. } => gone(messages, false).into_iter().map(|(_, what)| what).collect(),
+        Line::Edit { edit, .. } => vec![What::Edited(edit.clone())],
+        Line::Reaction { reaction, .. } => vec![What::Reacted(reaction.clone())],
+        Line::Header(_) | Line::Record { .. } | Line::Channel { .. } | Line::End { .. } => Vec::new(),
+    }
 }
 
-fn channel_change(target: &Target, id: Id, what: What) -> Change {
-    Change::Channel(ChannelChange { id, channel: target.channel.clone(), number: target.number, what })
+/// Messages in their places, and their removal.
+fn gone(messages: &[(Position, bool)], first: bool) -> Vec<(Id, What)> {
+    let place = |(index, (position, _)): (usize, &(Position, bool))| {
+        let message = Arc::new(blank(*position));
+        (position.id, What::Published { message, key: None, first: first && index == 0 })
+    };
+    let mut changes: Vec<(Id, What)> = messages.iter().enumerate().map(place).collect();
+    for expired in [false, true] {
+        let of_kind: Vec<Position> = messages.iter().filter(|(_, is)| *is == expired).map(|(at, _)| *at).collect();
+        let Some(last) = of_kind.last() else { continue };
+        let removal = Arc::new(removal(&of_kind));
+        changes.push((last.id, if expired { What::Expired(removal) } else { What::Deleted(removal) }));
+    }
+    changes
 }
 
 /// The place of a message that is gone.

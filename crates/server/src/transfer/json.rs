@@ -38,12 +38,12 @@ enum Shape<'a> {
     },
     Channel {
         channel: Name<'a>,
-        floor: (u64, Digits),
-        head: (u64, Digits),
+        floor: (i64, Digits),
+        head: (i64, Digits),
     },
     Gone {
         channel: Name<'a>,
-        messages: Vec<(u64, Digits, Fate)>,
+        messages: Vec<(i64, Digits, Fate)>,
     },
     Reaction {
         channel: Name<'a>,
@@ -65,7 +65,7 @@ struct Said<'a> {
     line: SaidKind,
     #[serde(borrow)]
     channel: Name<'a>,
-    seq: u64,
+    seq: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<Digits>,
     id: Digits,
@@ -403,7 +403,7 @@ fn time(id: Id) -> String {
     ms.map_or_else(String::new, |time| format!("{time:.3}"))
 }
 
-fn position((seq, id): (u64, Digits)) -> Position {
+fn position((seq, id): (i64, Digits)) -> Position {
     Position { id: id.id(), seq: Seq(seq) }
 }
 

@@ -1,5 +1,6 @@
 //! Every bound of exports and imports, in one place.
 
+use super::batches::{Bounds, Size};
 use model::TICKS_PER_SECOND;
 
 /// Bytes in a line: a payload of the greatest size, each byte escaped in the longest way, with its extras.
@@ -8,12 +9,11 @@ pub(super) const LINE_BYTES: usize = 16 << 20;
 pub(super) const GONE_PER_LINE: usize = 1_000;
 /// Ranges, edits and the like that one call asks the store for.
 pub(super) const AT_ONCE: u32 = 10_000;
-/// Bytes and changes that an import makes durable at once, give or take a message with all that belongs to it.
-pub(super) const BATCH_BYTES: usize = 2 << 20;
-pub(super) const BATCH_CHANGES: usize = 8_192;
-/// Bytes and changes above which even one message with its edits and reactions is split. What the log takes is more.
-pub(super) const UNIT_BYTES: usize = 4 << 20;
-pub(super) const UNIT_CHANGES: usize = 16_000;
+/// What an import makes durable at once, give or take a message with all that belongs to it; and how much even one message
+/// with its edits and reactions may be before it is split. What the log takes is more. By the second bound an import goes on
+/// with what an earlier one left, so it may be lowered and never raised.
+pub(super) const BATCHES: Bounds =
+    Bounds { batch: Size { bytes: 2 << 20, changes: 8_192 }, unit: Size { bytes: 4 << 20, changes: 16_000 } };
 /// Bad lines that are named before a file is given up.
 pub(super) const FINDINGS_TOLD: usize = 20;
 /// Channels and records that are named when they are refused; all are counted.

@@ -1,7 +1,7 @@
 //! A line as a value, and as it is written. What JSON looks like is told by `json`, and nothing else knows it.
 
 use super::json;
-use model::{AppId, ChannelName, Edit, Id, Message, Position, Reaction, RecordKind};
+use model::{AppId, ChannelName, Edit, Id, Message, Position, Reaction, RecordKind, Seq};
 use std::sync::Arc;
 
 /// One line of an export.
@@ -89,6 +89,32 @@ impl Header {
 }
 
 impl Line {
+    /// Where the messages are that it is about to place, there or gone.
+    pub fn positions(&self) -> Vec<Position> {
+        match self {
+            Line::Message { message, .. } => vec![Position { id: message.id, seq: message.seq }],
+            Line::Gone { messages, .. } => messages.iter().map(|(position, _)| *position).collect(),
+            Line::Header(_)
+            | Line::Record { .. }
+            | Line::Channel { .. }
+            | Line::Edit { .. }
+            | Line::Reaction { .. }
+            | Line::End { .. } => Vec::new(),
+        }
+    }
+
+    /// Adds to the seqs of messages.
+    pub fn shift(&mut self, by: i64) {
+        let shift = |seq: &mut Seq| seq.0 += by;
+        match self {
+            Line::Message { message, .. } => shift(&mut Arc::make_mut(message).seq),
+            Line::Gone { messages, .. } => messages.iter_mut().for_each(|(position, _)| shift(&mut position.seq)),
+            Line::Edit { edit, .. } => shift(&mut Arc::make_mut(edit).seq),
+            Line::Header(_) | Line::Record { .. } | Line::Channel { .. } | Line::Reaction { .. } | Line::End { .. } => {
+            }
+        }
+    }
+
     /// Reads a line without its end; an error says what is wrong with it.
     pub fn parse(line: &[u8]) -> Result<Line, String> {
         json::parse(line)

@@ -1,6 +1,8 @@
 //! History as lines of JSON: out of one store and into another, with its ids, times and seqs. The format is told in
 //! `docs/export-format.md`; why imports are as they are, in `docs/decisions/0013-export-import.md`.
 
+mod batches;
+mod beneath;
 mod check;
 mod command;
 mod export;
@@ -8,6 +10,7 @@ mod import;
 mod json;
 mod limits;
 mod line;
+mod lines;
 mod resume;
 #[cfg(test)]
 mod tests;

@@ -41,7 +41,7 @@ impl Story {
         let (id, seq) = place(&answer);
         assert!(self.ids.last().is_none_or(|last| *last < id), "{id} is not above {:?}", self.ids.last());
         self.ids.push(id);
-        assert_eq!(seq, self.ids.len() as u64);
+        assert_eq!(seq, self.ids.len() as i64);
     }
 
     /// Everything is there, in the order in which it was published; the newest page begins with the newest.

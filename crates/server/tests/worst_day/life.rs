@@ -27,7 +27,7 @@ pub struct Known(Mutex<HashMap<String, Sent>>);
 pub struct Sent {
     pub channel: u64,
     /// Id and seq, if it was acknowledged.
-    pub place: Option<(u64, u64)>,
+    pub place: Option<(u64, i64)>,
     /// Its publisher was told that nothing was stored.
     pub refused: bool,
     pub deletion: Option<Deletion>,
@@ -160,9 +160,9 @@ fn is_refusal(answer: &Value) -> bool {
 }
 
 /// The id and the seq in an acknowledgement.
-pub fn place(answer: &Value) -> (u64, u64) {
+pub fn place(answer: &Value) -> (u64, i64) {
     let id = answer["id"].as_str().and_then(|id| id.parse().ok()).unwrap_or_else(|| panic!("no id in {answer}"));
-    (id, answer["seq"].as_u64().expect("a seq"))
+    (id, answer["seq"].as_i64().expect("a seq"))
 }
 
 async fn delete(shim: &Shim, program: &Program, known: &Known, text: &str, id: u64) -> reqwest::Result<()> {

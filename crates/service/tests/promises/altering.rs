@@ -33,7 +33,7 @@ struct Expected {
     due: Option<u64>,
     gone: bool,
     /// Its place among all that were ever published.
-    seq: u64,
+    seq: Seq,
 }
 
 struct World {
@@ -43,7 +43,7 @@ struct World {
     reactions: BTreeSet<(Id, u8)>,
     keep: Option<u64>,
     /// What has fallen below a policy that was made durable stays gone.
-    floor: u64,
+    floor: Seq,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -72,12 +72,12 @@ fn smile(message: Id, user: u8) -> Reaction {
 impl World {
     fn new() -> World {
         let (rig, room) = (Rig::with(Settings { expire_messages: 5, ..Settings::default() }), channel("room"));
-        World { rig, room, messages: Vec::new(), reactions: BTreeSet::new(), keep: None, floor: 0 }
+        World { rig, room, messages: Vec::new(), reactions: BTreeSet::new(), keep: None, floor: Seq::START }
     }
 
     fn is_there(&self, message: &Expected) -> bool {
-        let last = self.messages.len() as u64;
-        let floor = self.keep.map_or(0, |keep| last.saturating_sub(keep)).max(self.floor);
+        let last = Seq(self.messages.len() as i64);
+        let floor = self.keep.map_or(Seq::NONE, |keep| last.minus(keep)).max(self.floor);
         let due = message.due.is_some_and(|due| due <= self.rig.clock_now());
         !message.gone && !due && message.seq > floor
     }
@@ -98,8 +98,8 @@ impl World {
                 let draft = Draft { ttl: ttl.map(Duration::from_secs), ..draft(&text) };
                 let due = ttl.map(|ttl| self.rig.clock_now() + ttl * TICKS_PER_SECOND);
                 let published = channels.publish(&admin(), &self.room, draft).await.expect("published");
-                assert_eq!(published.seq.0, self.messages.len() as u64 + 1);
-                let seq = published.seq.0;
+                assert_eq!(published.seq, Seq(self.messages.len() as i64 + 1));
+                let seq = published.seq;
                 self.messages.push(Expected { id: published.id, text, due, gone: false, seq });
             }
             Step::Edit(at) => {
@@ -157,7 +157,7 @@ impl World {
             Step::Maintain => {
                 while channels.maintain().await.expect("a round") {}
                 let heads = model::Store::heads(&*self.rig.store, std::slice::from_ref(&self.room)).expect("heads");
-                self.floor = self.floor.max(heads[0].floor.seq.0);
+                self.floor = self.floor.max(heads[0].floor.seq);
             }
             Step::Restart => self.rig = self.rig.restart(),
             Step::Forget(empty) => self.rig.store.faults().empty_memory(empty),
@@ -181,7 +181,7 @@ impl World {
         assert_eq!(deleted.messages, expected);
         self.messages.iter_mut().filter(|message| goes(message)).for_each(|message| message.gone = true);
         let heads = model::Store::heads(&*self.rig.store, std::slice::from_ref(&self.room)).expect("heads");
-        self.floor = self.floor.max(heads[0].floor.seq.0);
+        self.floor = self.floor.max(heads[0].floor.seq);
     }
 
     async fn check(&self) {

@@ -50,7 +50,8 @@ impl Sight {
     }
 
     pub fn above(self, head: Seq) -> Seq {
-        self.newest.map_or(Seq::NONE, |newest| Seq(head.0.saturating_sub(newest)))
+        let above = self.newest.map(|newest| head.minus(newest));
+        above.filter(|above| *above > Seq::START).unwrap_or(Seq::NONE)
     }
 
     pub fn cut(self, span: Span) -> Span {

@@ -129,15 +129,15 @@ fn write_unlisted(view: &View, part: Part<'_>, pieces: &mut Pieces<'_>) -> Resul
         if !view.lists.has(channel.app.as_str().as_bytes()) {
             continue;
         }
-        let last = part.ends(number)?.map_or(u64::MAX, |ends| ends.first.1.0 - 1);
+        let last = part.ends(number)?.map_or(Seq::MAX, |ends| ends.first.1.previous());
         let removed = part.with_removed(number, |tail, batches| tail.ranges(batches)).unwrap_or_default();
-        let floor = part.floor(number).map(|floor| SeqRange { first: Seq(1), last: floor.seq });
+        let floor = part.floor(number).map(|floor| SeqRange { first: Seq::NONE, last: floor.seq });
         // What was swept is in no list any more.
         let swept = view.known(number)?.facts.swept.seq;
         let seqs: Vec<SeqRange> = removed
             .into_iter()
             .chain(floor)
-            .map(|range| SeqRange { first: range.first.max(swept.next()), last: range.last.min(Seq(last)) })
+            .map(|range| SeqRange { first: range.first.max(swept.next()), last: range.last.min(last) })
             .filter(|range| range.first <= range.last)
             .collect();
         if seqs.is_empty() {

@@ -65,7 +65,7 @@ struct FreshEntry {
 struct Removal {
     batch: u32,
     number: u64,
-    /// From seq 1 for a floor.
+    /// Everything below for a floor.
     seqs: SeqRange,
 }
 
@@ -243,7 +243,7 @@ impl Made {
                 self.removals.extend(removal.seqs.iter().map(|&seqs| Removal { batch, number, seqs }));
             }
             Alteration::Floored(floor) => {
-                let seqs = SeqRange { first: Seq(1), last: floor.seq };
+                let seqs = SeqRange { first: Seq::NONE, last: floor.seq };
                 self.removals.push(Removal { batch, number, seqs });
             }
             Alteration::Edited { .. }
@@ -263,7 +263,7 @@ impl Made {
             // What a sweep dropped is in no list any more.
             let swept = view.known(*number)?.facts.swept.seq;
             let range = SeqRange { first: seqs.first.max(swept.next()), last: seqs.last };
-            let count = (range.last.0 + 1).saturating_sub(range.first.0);
+            let count = range.last.next().above(range.first);
             if self.gone_count + count > GONE_MAX {
                 self.is_full = true;
                 return Ok(());

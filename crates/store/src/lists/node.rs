@@ -15,7 +15,7 @@
 
 use crate::{
     rows::{open, seal},
-    wire::{Malformed, Parsed, Reader, put_varint},
+    wire::{Malformed, Parsed, Reader, put_seq, put_varint},
 };
 use bytes::Bytes;
 use model::{Id, Seq};
@@ -156,7 +156,7 @@ impl Body {
                     put_varint(out, id.raw() - last);
                     last = id.raw();
                     put_varint(out, number << 1 | u64::from(*due != Entry::NEVER));
-                    put_varint(out, seq.0);
+                    put_seq(out, *seq);
                     if *due != Entry::NEVER {
                         put_varint(out, due.raw());
                     }
@@ -189,7 +189,7 @@ impl Body {
             for index in 0..count {
                 let id = id(reader, index == 0)?;
                 let number = reader.varint()?;
-                let seq = Seq(reader.varint()?);
+                let seq = reader.seq()?;
                 let due = if number & 1 == 1 { Id::from_raw(reader.varint()?) } else { Entry::NEVER };
                 entries.push(Entry { id, number: number >> 1, seq, due });
             }
@@ -294,7 +294,7 @@ mod tests {
         let entry = |n: u64| Entry {
             id: Id::from_raw(n * 1000),
             number: n % 3,
-            seq: Seq(n),
+            seq: Seq(n.cast_signed() - 4),
             due: if n.is_multiple_of(2) { Id::from_raw(n * 2000) } else { Entry::NEVER },
         };
         Body::Leaf((0..9).map(entry).collect())

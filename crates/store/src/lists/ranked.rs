@@ -239,7 +239,7 @@ impl ChannelRanks<'_> {
         }
         let gone = self.removed.count(after, upto)?;
         let due = self.view.due_between(&self.place, &mut self.removed, (after, upto), self.now)?;
-        Ok((upto.0 - after.0).saturating_sub(gone.deleted + gone.expired + due))
+        Ok(upto.above(after).saturating_sub(gone.deleted + gone.expired + due))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     keys,
     rows::{open, seal},
     settings::NAME_BYTES_MAX,
-    wire::{Malformed, Parsed, Reader, put_prefixed, put_varint},
+    wire::{Malformed, Parsed, Reader, put_prefixed, put_run, put_varint},
 };
 use bytes::Bytes;
 use model::{AppId, Channel, Result, Seq, SeqRange};
@@ -62,11 +62,10 @@ impl Unlisted {
         let mut out = Vec::with_capacity(name.len() + self.seqs.len() * 4 + 16);
         put_prefixed(&mut out, &name);
         put_varint(&mut out, self.seqs.len() as u64);
-        let mut next = 0;
+        let mut next = Seq::START;
         for range in &self.seqs {
-            put_varint(&mut out, range.first.0 - next);
-            put_varint(&mut out, range.count());
-            next = range.last.0 + 1;
+            put_run(&mut out, next, *range);
+            next = range.last.next();
         }
         seal(key, &out)
     }
@@ -76,13 +75,14 @@ impl Unlisted {
         let mut reader = Reader::new(&fields);
         let channel = keys::parse_channel(reader.prefixed(NAME_BYTES_MAX)?)?;
         let count = reader.count(fields.len(), "ranges to take out of lists")?;
-        let mut seqs = Vec::with_capacity(count);
-        let mut next = 0u64;
+        let mut seqs: Vec<SeqRange> = Vec::with_capacity(count);
         for _ in 0..count {
-            let malformed = Malformed("ranges to take out of lists");
-            let first = next.checked_add(reader.varint()?).ok_or(malformed)?;
-            next = first.checked_add(reader.varint()?).filter(|next| *next > first).ok_or(malformed)?;
-            seqs.push(SeqRange { first: Seq(first), last: Seq(next - 1) });
+            let before = seqs.last().map(|range| range.last.next());
+            let range = reader.run(before.unwrap_or(Seq::START))?;
+            if before.is_some_and(|before| range.first < before) {
+                return Err(Malformed("ranges to take out of lists"));
+            }
+            seqs.push(range);
         }
         reader.end()?;
         Ok(Unlisted { channel, seqs })
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use model::ChannelName;
 
-    fn ranges(ranges: &[(u64, u64)]) -> Vec<SeqRange> {
+    fn ranges(ranges: &[(i64, i64)]) -> Vec<SeqRange> {
         ranges.iter().map(|(first, last)| SeqRange { first: Seq(*first), last: Seq(*last) }).collect()
     }
 

@@ -117,7 +117,7 @@ fn take_out(shared: &Shared, view: &View, rows: impl Iterator<Item = Result<(u64
     for row in rows.take(LISTED_AT_ONCE) {
         let (number, mut row) = row?;
         let upto = match listed(view, &row.channel, number) {
-            None => Seq(u64::MAX),
+            None => Seq::MAX,
             Some(listed) => view.pick(number, &row.seqs, left, &mut |slot, content| {
                 left -= 1;
                 for list in listed.lists_of(content) {

@@ -26,12 +26,12 @@ const A_MOMENT: Duration = Duration::from_millis(5);
 impl<S: StoreUnderTest> Run<S> {
     pub(super) fn window(&self, question: &Question) -> Window {
         let all = self.oracle.stored_messages(&room(question.room));
-        let head = all.last().map_or(Seq::NONE, |last| last.seq);
+        let head = all.last().map_or(Seq::START, |last| last.seq);
         Window {
             span: Span { after: question.after.resolve(&all), upto: question.upto.resolve(&all) },
             order: question.order,
             limit: question.limit,
-            above: question.above.map_or(Seq::NONE, |newest| Seq(head.0.saturating_sub(newest))),
+            above: question.above.map_or(Seq::NONE, |newest| head.minus(newest)),
             author: question.author.map(filter_of),
             custom_type: question.custom_type.map(type_of),
             now: question.now.resolve(&all),

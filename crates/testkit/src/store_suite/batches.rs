@@ -2,7 +2,7 @@
 
 use super::{Bench, StoreUnderTest, numbered, window};
 use crate::{Outcome, channel};
-use model::{ApplyError, Batch, Effort, Id, Order, Settled, Span, limits};
+use model::{ApplyError, Batch, Effort, Id, Order, Seq, Settled, Span, limits};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -220,15 +220,16 @@ pub fn reads_never_see_half_a_batch<S: StoreUnderTest>(open: impl Fn() -> S) {
         let mut seen = 0;
         while !done.load(Ordering::Acquire) {
             let heads = store.heads(&rooms).expect("heads are read");
-            let [left, right] = [heads[0].last.seq.0, heads[1].last.seq.0];
+            let [left, right] = [0, 1].map(|room: usize| heads[room].last.seq.above(Seq::START));
             assert!(left == right && left % IN_EACH == 0, "heads in the middle of a batch: {left} and {right}");
             let newest = window(Span::ALL, Order::Descending, 30);
             let page = store.read(&rooms[0], &newest, Effort::Disk).expect("reads work").expect("with an answer");
-            let last = page.messages.last().map_or(0, |last| last.seq.0);
-            assert_eq!(last, page.head.seq.0, "the newest page ends at the head that it names");
+            let last = page.messages.last().map_or(Seq::START, |last| last.seq);
+            assert_eq!(last, page.head.seq, "the newest page ends at the head that it names");
+            let last = last.above(Seq::START);
             assert!(last % IN_EACH == 0 && last >= left && last >= seen, "{last} after {left} and {seen}");
             let all = Span::ALL;
-            let count = store.count(&rooms[1], all, model::Seq::NONE, Id::MIN).expect("counting works");
+            let count = store.count(&rooms[1], all, Seq::NONE, Id::MIN).expect("counting works");
             assert!(count % IN_EACH == 0 && count >= last, "counted {count} after {last}");
             seen = count;
         }

@@ -8,7 +8,7 @@ use model::{
 };
 
 /// Seqs from the first up to and with the second.
-fn ranges<const N: usize>(ranges: [(u64, u64); N]) -> Vec<SeqRange> {
+fn ranges<const N: usize>(ranges: [(i64, i64); N]) -> Vec<SeqRange> {
     ranges.map(|(first, last)| SeqRange { first: Seq(first), last: Seq(last) }).into()
 }
 
@@ -246,12 +246,19 @@ pub fn floors_are_found_by_count_and_age<S: StoreUnderTest>(open: impl Fn() -> S
     story.bench.builder.floor(&room, Position { id: all[4].id, seq: all[4].seq });
     story.apply();
     story.holds(&[&room], |store| {
-        let floor_for = |keep, upto| store.floor_for(&room, keep, upto).expect("the look-up works").seq.0;
-        assert_eq!([0, 1, 5, 6, 94, 95].map(|keep| floor_for(keep, Id::MAX)), [300, 299, 290, 289, 201, 100]);
-        assert_eq!([189, 190, 191, 1000, u64::MAX].map(|keep| floor_for(keep, Id::MAX)), [6, 0, 0, 0, 0]);
-        assert_eq!([292, 150, 99, 5, 4].map(|n: usize| floor_for(0, all[n].id)), [290, 100, 100, 6, 0]);
-        assert_eq!(floor_for(7, all[286].id.previous()), 286, "the older of both");
-        assert_eq!(store.floor_for(&channel("nowhere"), 0, Id::MAX).expect("looked up"), Position::default());
+        let floor_for = |keep, upto| store.floor_for(&room, keep, upto).expect("the look-up works").seq;
+        let seqs = |seqs: &[i64]| seqs.iter().map(|seq| Seq(*seq)).collect::<Vec<_>>();
+        let nowhere = Seq::NONE.0;
+        assert_eq!(
+            [0, 1, 5, 6, 94, 95].map(|keep| floor_for(keep, Id::MAX))[..],
+            seqs(&[300, 299, 290, 289, 201, 100])
+        );
+        let most = [189, 190, 191, 1000, u64::MAX].map(|keep| floor_for(keep, Id::MAX));
+        assert_eq!(most[..], seqs(&[6, nowhere, nowhere, nowhere, nowhere]));
+        let by_age = [292, 150, 99, 5, 4].map(|n: usize| floor_for(0, all[n].id));
+        assert_eq!(by_age[..], seqs(&[290, 100, 100, 6, nowhere]));
+        assert_eq!(floor_for(7, all[286].id.previous()), Seq(286), "the older of both");
+        assert_eq!(store.floor_for(&channel("nowhere"), 0, Id::MAX).expect("looked up"), Position::NONE);
     });
 }
 
