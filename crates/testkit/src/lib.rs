@@ -18,6 +18,7 @@ mod on_memory;
 pub mod random;
 mod selected;
 pub mod store_suite;
+mod store_wrapper;
 pub mod table_suite;
 mod valid_batch;
 
@@ -32,3 +33,4 @@ pub use memory_store::MemoryStore;
 pub use memory_table::{MemoryTable, TableDisk, TableFault};
 pub use on_memory::OnMemory;
 pub use selected::selected;
+pub use store_wrapper::{StoreWrapper, Wrapped};

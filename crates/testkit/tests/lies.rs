@@ -1,18 +1,16 @@
 //! Stores that answer wrongly in one way each: the suite and the random runs find every one of them.
 
 use model::{
-    AppId, ApplyError, Batch, Change, ChangesPage, Channel, ChannelChange, ChannelEntry, ChannelName, Due, Edit,
-    Effort, FeedPage, Head, Id, Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey,
-    RecordKind, Removal, Result, Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target,
-    Version, What, Window,
+    AppId, Change, ChangesPage, Channel, ChannelChange, ChannelEntry, ChannelName, Due, Edit, Effort, Id, Order, Page,
+    Position, Reaction, ReactionAt, ReactionEntry, Removal, Result, Selection, SelectionPage, SelectionWindow, Seq,
+    ShardId, Span, Store, Target, Version, What, Window,
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
-use testkit::{MemoryStore, random, store_suite, store_suite::StoreUnderTest};
+use testkit::{MemoryStore, StoreWrapper, Wrapped, random, store_suite, store_suite::StoreUnderTest};
 
 /// A wrong answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,25 +104,29 @@ const LIES: [Lie; 28] = [
     Lie::OverlooksDirectChats,
 ];
 
+/// What the suite and the random runs drive.
+struct LyingStore(Wrapped<Liar>);
+
+impl LyingStore {
+    fn open(lie: Lie) -> LyingStore {
+        LyingStore(Wrapped(Liar { truth: MemoryStore::new(), lie }))
+    }
+}
+
+impl StoreUnderTest for LyingStore {
+    fn store(&self) -> &dyn Store {
+        &self.0
+    }
+
+    fn restart(self) -> LyingStore {
+        let Wrapped(Liar { truth, lie }) = self.0;
+        LyingStore(Wrapped(Liar { truth: truth.restart(), lie }))
+    }
+}
+
 struct Liar {
     truth: MemoryStore,
     lie: Lie,
-}
-
-impl Liar {
-    fn open(lie: Lie) -> Liar {
-        Liar { truth: MemoryStore::new(), lie }
-    }
-}
-
-impl StoreUnderTest for Liar {
-    fn store(&self) -> &dyn Store {
-        self
-    }
-
-    fn restart(self) -> Liar {
-        Liar { truth: self.truth.restart(), ..self }
-    }
 }
 
 impl Liar {
@@ -151,7 +153,7 @@ fn is_found(find: impl FnOnce()) -> bool {
 
 /// The promises of the suite that are about what happens to messages.
 fn keeps_its_promises(lie: Lie) {
-    let open = || Liar::open(lie);
+    let open = || LyingStore::open(lie);
     store_suite::the_newest_edit_is_what_readers_see(open);
     store_suite::edits_that_were_taken_back_were_never_made(open);
     store_suite::reactions_to_one_message_are_paged(open);
@@ -179,14 +181,19 @@ fn random_operations_find_every_lie() {
     let config = Config { cases: 300, failure_persistence: None, max_shrink_iters: 0, ..Config::default() };
     let is_missed = |lie: &Lie| {
         let mut runner = TestRunner::new_with_rng(config.clone(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
-        let drive = |steps: Vec<random::Step>| random::drive(|| Liar::open(*lie), &steps).map_err(TestCaseError::fail);
+        let drive =
+            |steps: Vec<random::Step>| random::drive(|| LyingStore::open(*lie), &steps).map_err(TestCaseError::fail);
         runner.run(&random::steps(), drive).is_ok()
     };
     let missed: Vec<Lie> = LIES.into_iter().filter(is_missed).collect();
     assert_eq!(missed, []);
 }
 
-impl Store for Liar {
+impl StoreWrapper for Liar {
+    fn inner(&self) -> Result<&dyn Store> {
+        Ok(&self.truth)
+    }
+
     fn read(&self, channel: &Channel, window: &Window, effort: Effort) -> Result<Option<Page>> {
         let Some(mut page) = self.truth.read(channel, window, effort)? else { return Ok(None) };
         match self.lie {
@@ -316,71 +323,10 @@ impl Store for Liar {
         Ok(due)
     }
 
-    fn sweep(&self, budget: Duration) -> Result<bool> {
-        self.truth.sweep(budget)
-    }
-
-    fn erase(&self, channels: &[Channel]) -> Result<()> {
-        self.truth.erase(channels)
-    }
-
-    fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
-        self.truth.apply(batch)
-    }
-
-    fn room(&self) -> Result<()> {
-        self.truth.room()
-    }
-
-    fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled> {
-        self.truth.settle(shard, epoch)
-    }
-
-    fn recent(&self, shard: ShardId, bytes: usize) -> Result<(Id, Vec<Arc<Change>>)> {
-        self.truth.recent(shard, bytes)
-    }
-
-    fn heads(&self, channels: &[Channel]) -> Result<Vec<Head>> {
-        self.truth.heads(channels)
-    }
-
-    fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {
-        self.truth.keyed(channel, key_hash, now)
-    }
-
-    fn feed(&self, shard: ShardId, span: Span, limit: u32) -> Result<FeedPage> {
-        self.truth.feed(shard, span, limit)
-    }
-
-    fn channels(
-        &self,
-        app: &AppId,
-        prefix: &str,
-        after: Option<&ChannelName>,
-        limit: u32,
-    ) -> Result<Vec<ChannelEntry>> {
-        self.truth.channels(app, prefix, after, limit)
-    }
-
     fn all_channels(&self, app: &AppId, after: Option<&ChannelName>, limit: u32) -> Result<Vec<ChannelEntry>> {
         match self.lie {
             Lie::OverlooksDirectChats => self.truth.channels(app, "", after, limit),
             _ => self.truth.all_channels(app, after, limit),
         }
-    }
-
-    fn record(&self, key: &RecordKey) -> Result<Option<Record>> {
-        self.truth.record(key)
-    }
-
-    fn records(
-        &self,
-        app: &AppId,
-        kind: RecordKind,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: u32,
-    ) -> Result<Vec<Record>> {
-        self.truth.records(app, kind, prefix, after, limit)
     }
 }

@@ -4,7 +4,7 @@ use crate::{counting::CountingStore, rig::*};
 use model::{Channel, ErrorKind, Seq, Span};
 use service::{Access, Budget, Caller, Many, Query, Rights, Rule, Scope, Settings};
 use std::{sync::Arc, time::Duration};
-use testkit::ManualClock;
+use testkit::{ManualClock, Wrapped};
 
 const AMPLE: Budget = Budget { bytes: usize::MAX, time: Duration::from_secs(60) };
 
@@ -89,7 +89,7 @@ async fn what_does_not_fit_is_handed_back_and_comes_with_the_next_call() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_reads_some_at_once_and_never_all() {
-    let store = Arc::new(CountingStore::default());
+    let store = Arc::new(Wrapped(CountingStore::default()));
     let settings = Settings { many_at_once: 4, ..Settings::default() };
     let channels = start(store.clone(), Arc::new(ManualClock::default()), settings);
     let drafts = (0..100).map(|at| (channel(&format!("c{at}")), draft("x"))).collect();

@@ -4,10 +4,10 @@ use crate::{counting::CountingStore, rig::*};
 use model::{Channel, ErrorKind, Id, Order, Origin, Reaction, Seq, Span, UserId};
 use service::{Access, Caller, Channels, Query, Reach, Revision, Rights, Rule, Scope, Settings, Unreact};
 use std::sync::Arc;
-use testkit::ManualClock;
+use testkit::{ManualClock, Wrapped};
 
-fn counting() -> (Arc<CountingStore>, Channels) {
-    let store = Arc::new(CountingStore::default());
+fn counting() -> (Arc<Wrapped<CountingStore>>, Channels) {
+    let store = Arc::new(Wrapped(CountingStore::default()));
     (store.clone(), start(store, Arc::new(ManualClock::default()), Settings::default()))
 }
 

@@ -4,19 +4,14 @@
 
 use crate::lies::{Liar, Lie};
 use model::{
-    AppId, ApplyError, AtHand, Batch, ChangesPage, Channel, ChannelEntry, ChannelName, Due, Effort, Error, FeedPage,
-    Head, Id, Keyed, Order, Page, Position, Reaction, ReactionAt, ReactionEntry, Record, RecordKey, RecordKind,
-    Removal, Result, Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Version,
-    Window,
+    AppId, ApplyError, Batch, ChangesPage, Channel, Due, Effort, Error, FeedPage, Id, Keyed, Page, Removal, Result,
+    Selection, SelectionPage, SelectionWindow, Seq, Settled, ShardId, Span, Store, Target, Window,
 };
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
 };
-use testkit::Outcome;
+use testkit::{Outcome, StoreWrapper};
 
 type Plan = Box<dyn Fn(Outcome) + Send + Sync>;
 
@@ -56,18 +51,18 @@ impl Door {
     fn heard(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().expect("no panic happens under this lock")
     }
+}
 
-    fn open(&self) -> Result<&dyn Store> {
+impl StoreWrapper for Door {
+    fn inner(&self) -> Result<&dyn Store> {
         match self.dead.load(Ordering::SeqCst) {
             true => Err(Error::unavailable("the process is dead")),
             false => Ok(&*self.store),
         }
     }
-}
 
-impl Store for Door {
     fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
-        let store = self.open().map_err(ApplyError::Refused)?;
+        let store = self.inner().map_err(ApplyError::Refused)?;
         if !batch.changes.is_empty() {
             let mut heard = self.heard();
             if let Some(outcome) = heard.next.take() {
@@ -84,15 +79,11 @@ impl Store for Door {
         outcome
     }
 
-    fn room(&self) -> Result<()> {
-        self.open()?.room()
-    }
-
     fn settle(&self, shard: ShardId, epoch: u64) -> Result<Settled> {
         if self.heard().settles_fail {
             return Err(Error::unavailable("settling fails on purpose"));
         }
-        let settled = self.open()?.settle(shard, epoch)?;
+        let settled = self.inner()?.settle(shard, epoch)?;
         let mut heard = self.heard();
         if let Some(batch) = heard.doubt.take_if(|batch| batch.number == settled.last_batch) {
             heard.batches.push(batch);
@@ -102,118 +93,39 @@ impl Store for Door {
     }
 
     fn recent(&self, shard: ShardId, bytes: usize) -> Result<(Id, Vec<Arc<model::Change>>)> {
-        self.open()?.recent(shard, bytes).map(|recent| self.liar.recent(recent))
-    }
-
-    fn heads(&self, channels: &[Channel]) -> Result<Vec<Head>> {
-        self.open()?.heads(channels)
+        self.inner()?.recent(shard, bytes).map(|recent| self.liar.recent(recent))
     }
 
     fn read(&self, channel: &Channel, window: &Window, effort: Effort) -> Result<Option<Page>> {
-        let page = self.open()?.read(channel, &self.liar.window(window), effort)?;
+        let page = self.inner()?.read(channel, &self.liar.window(window), effort)?;
         Ok(page.map(|page| self.liar.page(page)))
     }
 
     fn count(&self, channel: &Channel, span: Span, above: Seq, now: Id) -> Result<u64> {
-        self.open()?.count(channel, span, above, now).map(|count| self.liar.count(count))
+        self.inner()?.count(channel, span, above, now).map(|count| self.liar.count(count))
     }
 
     fn select(&self, app: &AppId, selection: &Selection, window: &SelectionWindow) -> Result<SelectionPage> {
-        self.open()?.select(app, selection, window).map(|page| self.liar.selected(page))
-    }
-
-    fn count_selected(&self, app: &AppId, selection: &Selection, span: Span, now: Id) -> Result<u64> {
-        self.open()?.count_selected(app, selection, span, now)
+        self.inner()?.select(app, selection, window).map(|page| self.liar.selected(page))
     }
 
     fn removable(&self, channel: &Channel, target: &Target, now: Id) -> Result<Removal> {
-        self.open()?.removable(channel, target, now).map(|removal| self.liar.removal(removal))
-    }
-
-    fn floor_for(&self, channel: &Channel, keep: u64, upto: Id) -> Result<Position> {
-        self.open()?.floor_for(channel, keep, upto)
-    }
-
-    fn versions(&self, channel: &Channel, message: Id) -> Result<Vec<Version>> {
-        self.open()?.versions(channel, message)
-    }
-
-    fn reactions(
-        &self,
-        channel: &Channel,
-        messages: Span,
-        after: Option<ReactionAt>,
-        limit: u32,
-    ) -> Result<Vec<ReactionEntry>> {
-        self.open()?.reactions(channel, messages, after, limit)
-    }
-
-    fn lacks_reactions(&self, channel: &Channel) -> Result<bool> {
-        self.open()?.lacks_reactions(channel)
-    }
-
-    fn at_hand(&self, channel: &Channel, message: Id, reaction: Option<&Reaction>) -> Result<Option<AtHand>> {
-        self.open()?.at_hand(channel, message, reaction)
-    }
-
-    fn reactions_made(&self, channel: &Channel, span: Span, order: Order, limit: u32) -> Result<Vec<ReactionEntry>> {
-        self.open()?.reactions_made(channel, span, order, limit)
-    }
-
-    fn reaction(&self, channel: &Channel, reaction: &Reaction) -> Result<Option<Id>> {
-        self.open()?.reaction(channel, reaction)
+        self.inner()?.removable(channel, target, now).map(|removal| self.liar.removal(removal))
     }
 
     fn changes(&self, channel: &Channel, after: Id, limit: u32) -> Result<ChangesPage> {
-        self.open()?.changes(channel, after, limit).map(|page| self.liar.changes(page))
+        self.inner()?.changes(channel, after, limit).map(|page| self.liar.changes(page))
     }
 
     fn due(&self, shard: ShardId, now: Id, limit: u32) -> Result<Vec<Due>> {
-        self.open()?.due(shard, now, limit).map(|due| self.liar.due(due))
-    }
-
-    fn sweep(&self, budget: Duration) -> Result<bool> {
-        self.open()?.sweep(budget)
-    }
-
-    fn erase(&self, channels: &[Channel]) -> Result<()> {
-        self.open()?.erase(channels)
+        self.inner()?.due(shard, now, limit).map(|due| self.liar.due(due))
     }
 
     fn keyed(&self, channel: &Channel, key_hash: u128, now: Id) -> Result<Option<Keyed>> {
-        self.open()?.keyed(channel, key_hash, now).map(|keyed| self.liar.keyed(keyed))
+        self.inner()?.keyed(channel, key_hash, now).map(|keyed| self.liar.keyed(keyed))
     }
 
     fn feed(&self, shard: ShardId, span: Span, limit: u32) -> Result<FeedPage> {
-        self.open()?.feed(shard, span, limit).map(|page| self.liar.feed(page))
-    }
-
-    fn channels(
-        &self,
-        app: &AppId,
-        prefix: &str,
-        after: Option<&ChannelName>,
-        limit: u32,
-    ) -> Result<Vec<ChannelEntry>> {
-        self.open()?.channels(app, prefix, after, limit)
-    }
-
-    fn all_channels(&self, app: &AppId, after: Option<&ChannelName>, limit: u32) -> Result<Vec<ChannelEntry>> {
-        self.open()?.all_channels(app, after, limit)
-    }
-
-    fn record(&self, key: &RecordKey) -> Result<Option<Record>> {
-        self.open()?.record(key)
-    }
-
-    fn records(
-        &self,
-        app: &AppId,
-        kind: RecordKind,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: u32,
-    ) -> Result<Vec<Record>> {
-        self.open()?.records(app, kind, prefix, after, limit)
+        self.inner()?.feed(shard, span, limit).map(|page| self.liar.feed(page))
     }
 }

@@ -3,7 +3,7 @@
 use crate::{door::Door, lies::Lie, steps::Setup};
 use model::Store;
 use std::sync::{Arc, Mutex};
-use testkit::{MemoryStore, OnMemory, Outcome, TableFault, store_suite::StoreUnderTest};
+use testkit::{MemoryStore, OnMemory, Outcome, TableFault, Wrapped, store_suite::StoreUnderTest};
 
 /// The store of a run, which outlives the service on it.
 pub enum Ground {
@@ -21,7 +21,7 @@ impl Ground {
     }
 
     /// A door to it, for one life of the service.
-    pub fn door(&self, heard: &Arc<Mutex<crate::door::Heard>>, lie: Option<Lie>, cold: bool) -> Arc<Door> {
+    pub fn door(&self, heard: &Arc<Mutex<crate::door::Heard>>, lie: Option<Lie>, cold: bool) -> Arc<Wrapped<Door>> {
         let (store, log): (Arc<dyn Store>, _) = match self {
             Ground::Oracle(store) => {
                 store.faults().empty_memory(cold);
@@ -38,7 +38,7 @@ impl Ground {
             (None, Some(log)) => plan_append(log, outcome),
             (None, None) => {}
         };
-        Arc::new(Door::new(store, Box::new(plan), heard.clone(), lie))
+        Arc::new(Wrapped(Door::new(store, Box::new(plan), heard.clone(), lie)))
     }
 
     /// What a new process finds after one that stopped in good order.

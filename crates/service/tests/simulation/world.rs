@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
-use testkit::{ManualClock, Outcome, judge::Verdict};
+use testkit::{ManualClock, Outcome, Wrapped, judge::Verdict};
 
 /// Longer than anything takes that comes at all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ pub struct World {
     pub setup: Setup,
     pub lie: Option<Lie>,
     ground: Option<Ground>,
-    door: Arc<Door>,
+    door: Arc<Wrapped<Door>>,
     heard: Arc<Mutex<Heard>>,
     pub clock: Arc<ManualClock>,
     pub channels: Channels,
@@ -286,7 +286,7 @@ impl World {
     }
 }
 
-fn start(door: &Arc<Door>, clock: &Arc<ManualClock>, setup: Setup) -> Channels {
+fn start(door: &Arc<Wrapped<Door>>, clock: &Arc<ManualClock>, setup: Setup) -> Channels {
     let often = Duration::from_millis(2);
     let settings = Settings {
         // Maintenance comes when a step says so; signals are owed from the ring; nobody is cut off for being slow.
