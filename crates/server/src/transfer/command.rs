@@ -170,17 +170,19 @@ fn check(file: &File, path: &Path, bytes: u64) -> anyhow::Result<Header> {
 fn tell(path: &Path, imported: &Imported) -> anyhow::Result<()> {
     let count = |number: u64| HumanCount(number);
     println!(
-        "{}: {} messages, with {} edits, {} reactions and {} that are gone, in {} new channels and below what was there in \
-         {}; {} records; {} messages were there",
+        "{}: {} messages, with {} edits, {} reactions and {} that are gone; {} records; {} messages were there",
         path.display(),
         count(imported.messages),
         count(imported.edits),
         count(imported.reactions),
         count(imported.gone),
-        count(imported.channels),
-        count(imported.beneath),
         count(imported.records),
         count(imported.skipped),
+    );
+    println!(
+        "{} channels are new, {} got history below what they had",
+        count(imported.channels),
+        count(imported.beneath)
     );
     if imported.below_floors > 0 {
         println!(

@@ -21,7 +21,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Cursor,
     sync::{
         Arc,
@@ -48,8 +48,11 @@ struct OnMemory {
 
 impl OnMemory {
     fn open(log: LogDisk, table: TableDisk) -> OnMemory {
-        let apps = ["demo", "demo2"].into_iter().map(|name| AppId::new(name).expect("a valid name"));
-        let indexed_apps = Some(apps.collect());
+        OnMemory::listing(log, table, Some(apps().into()))
+    }
+
+    /// With lists of these apps; `None` leaves them as they are.
+    fn listing(log: LogDisk, table: TableDisk, indexed_apps: Option<BTreeSet<AppId>>) -> OnMemory {
         let settings = Settings { tail_bytes: 4 << 10, piece_bytes: 2 << 10, indexed_apps, ..Settings::default() };
         let store = KeptStore::open(Box::new(log.open()), Arc::new(table.open()), settings).expect("it opens");
         OnMemory { store, log, table }
@@ -265,6 +268,23 @@ fn an_imported_history_answers_every_question_as_the_one_it_came_from() {
         let reopened = OnMemory::settled(other.log, other.table);
         apps().iter().for_each(|app| assert_equal(&one.store, &reopened.store, app));
         assert_eq!(reopened.store.verify(&mut |_| {}).expect("verified"), []);
+    }
+}
+
+#[test]
+fn an_imported_history_is_listed_when_lists_are_asked_for_later() {
+    for one in random_stores(3) {
+        let other = OnMemory::listing(LogDisk::new(), TableDisk::new(), None);
+        other.settle();
+        for app in apps() {
+            import(&other, &app, &exported(&one.store, &header(app.clone()), Id::MIN));
+        }
+        let OnMemory { store, log, table } = other;
+        drop(store);
+        let other = OnMemory::settled(log, table);
+        while other.store.sweep(std::time::Duration::from_secs(1)).expect("maintained") {}
+        apps().iter().for_each(|app| assert_equal(&one.store, &other.store, app));
+        assert_eq!(other.store.verify(&mut |_| {}).expect("verified"), []);
     }
 }
 

@@ -80,9 +80,10 @@ async fn what_a_running_program_exported_is_the_history_of_another_one() {
     program.kill();
 
     let said = succeed(import(&file, &new));
-    assert!(said.contains("117 messages in 3 new channels, with 3 edits, 3 reactions and 3 that are gone"), "{said}");
+    assert!(said.contains("117 messages, with 3 edits, 3 reactions and 3 that are gone"), "{said}");
+    assert!(said.contains("3 channels are new, 0 got history below what they had"), "{said}");
     let said = succeed(import(&file, &new));
-    assert!(said.contains("0 messages in 0 new channels") && said.contains("120 were there"), "{said}");
+    assert!(said.contains(": 0 messages") && said.contains("120 messages were there"), "{said}");
     assert_sound(&new);
     let other = Program::start(&new);
     assert_eq!(histories(&other).await, expected);
@@ -93,8 +94,52 @@ async fn what_a_running_program_exported_is_the_history_of_another_one() {
     other.kill();
     // What lives there by now stays as it is.
     let said = succeed(import(&file, &new));
-    assert!(said.contains("0 messages in 0 new channels"), "{said}");
+    assert!(said.contains(": 0 messages") && said.contains("0 channels are new"), "{said}");
     assert_eq!(Program::start(&new).history("lobby").await.len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_of_an_old_server_comes_in_below_what_a_new_one_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, file, new) = (folder.path().join("data"), folder.path().join("demo.ndjson"), folder.path().join("new"));
+    let old = Program::start(&data);
+    live(&old, 300).await;
+    old.kill();
+    let old = Program::start(&data);
+    let before = histories(&old).await;
+    succeed(export(&data, &file));
+    drop(old);
+    let program = Program::start(&new);
+    live(&program, 20).await;
+    let after = histories(&program).await;
+    program.kill();
+
+    let said = succeed(import(&file, &new));
+    assert!(said.contains("897 messages, with 3 edits, 3 reactions and 3 that are gone"), "{said}");
+    assert!(said.contains("0 channels are new, 3 got history below what they had"), "{said}");
+    let said = succeed(import(&file, &new));
+    assert!(said.contains(": 0 messages") && said.contains("900 messages were there"), "{said}");
+    assert_sound(&new);
+    let program = Program::start(&new);
+    let seq = |message: &Value| message["seq"].as_i64().expect("a seq");
+    for ((room, before), after) in ROOMS.iter().zip(before).zip(after) {
+        let history = program.history(room).await;
+        assert_eq!(history.len(), 299 + 19);
+        assert_eq!(history[299..], after, "what was there has kept its seqs");
+        let without_seq = |message: &Value| {
+            let mut message = message.clone();
+            message.as_object_mut().expect("an object").remove("seq");
+            message
+        };
+        let imported: Vec<Value> = history[..299].iter().map(without_seq).collect();
+        assert_eq!(imported, before.iter().map(without_seq).collect::<Vec<_>>());
+        assert_eq!((seq(&history[0]), seq(&history[298]), seq(&history[299])), (-299, 0, 1), "and no gap but one");
+        let count = program.get(&format!("channels/{room}/count")).await;
+        assert_eq!(count["count"], 299 + 19, "{count}");
+        let first = program.get(&format!("channels/{room}/messages?since=0&limit=5")).await;
+        assert_eq!(first["messages"].as_array().map(Vec::len), Some(5), "{first}");
+        assert_eq!(program.publish(room, "\"on\"").await["seq"], 21);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
