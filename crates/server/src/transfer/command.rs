@@ -179,6 +179,9 @@ fn tell(path: &Path, imported: &Imported) -> anyhow::Result<()> {
         count(imported.records),
         count(imported.skipped),
     );
+    if imported.replaced > 0 {
+        println!("{} records have newer values there, which stay", count(imported.replaced));
+    }
     println!(
         "{} channels are new, {} got history below what they had",
         count(imported.channels),

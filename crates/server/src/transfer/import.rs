@@ -33,6 +33,8 @@ pub(super) struct Imported {
     pub edits: u64,
     pub reactions: u64,
     pub records: u64,
+    /// Records of which the store has a newer value.
+    pub replaced: u64,
     /// Messages, there or gone, that the store had already.
     pub skipped: u64,
     /// Messages, there or gone, that lie below the floor of their channel: nothing comes back there.
@@ -154,9 +156,10 @@ impl<'a> Import<'a> {
         self.batches.begin_unit()?;
         match self.batches.store.record(&key)? {
             Some(there) if there.value == value => {}
+            Some(there) if there.version > version => self.done.replaced += 1,
             Some(_) => {
                 let name = String::from_utf8_lossy(&key.name);
-                self.refuse(format!("record {:?} {name}: another value is there, and stays", key.kind));
+                self.refuse(format!("record {:?} {name}: an older value is there, and stays", key.kind));
             }
             None => {
                 self.done.records += 1;

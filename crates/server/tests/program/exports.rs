@@ -230,14 +230,14 @@ async fn bad_lines_are_named_and_nothing_is_changed() {
 async fn a_channel_with_messages_of_its_own_is_named_and_all_else_is_imported() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, file, new) = (folder.path().join("data"), folder.path().join("demo.ndjson"), folder.path().join("new"));
+    let other = Program::start(&new);
+    other.publish("lobby", "\"mine\"").await;
+    other.kill();
     let program = Program::start(&data);
     live(&program, 5).await;
     succeed(export(&data, &file));
     let expected = program.history("attic").await;
     program.kill();
-    let other = Program::start(&new);
-    other.publish("lobby", "\"mine\"").await;
-    other.kill();
     let said = fail(import(&file, &new));
     assert!(said.contains("channel lobby: it has messages of its own") && said.contains("--app"), "{said}");
     let other = Program::start(&new);
