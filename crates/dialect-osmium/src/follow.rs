@@ -175,7 +175,7 @@ impl Realm {
             view.viewer = user;
             let created = wire::UpdateMessageCreated {
                 message: Some(view.message(&spoken)),
-                channel_unread_count: self.unread(user, chat, message.seq).await?,
+                channel_unread_count: self.unread(&view, message.seq).await?,
                 author: Some(author.clone()),
                 client_id: spoken.stored.client_id.filter(|_| user == ids::author_number(message.author.as_ref())),
             };

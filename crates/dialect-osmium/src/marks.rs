@@ -30,17 +30,6 @@ struct StoredMark {
 }
 
 impl Marks {
-    /// Up to where a user has read a chat.
-    pub async fn of(&self, channels: &Channels, app: &AppId, user: u64, chat: Chat) -> Result<Position> {
-        if let Some(mark) = self.kept().get(&(user, chat)) {
-            return Ok(*mark);
-        }
-        let record = channels.record(&record_key(app, user, chat)).await?;
-        let mark = record.map(|record| parse(&record.value)).transpose()?.unwrap_or_default();
-        self.keep(user, chat, mark);
-        Ok(mark)
-    }
-
     /// Moves a mark forwards; says whether it moved.
     async fn advance(&self, channels: &Channels, app: &AppId, user: u64, chat: Chat, to: Position) -> Result<bool> {
         loop {
@@ -101,15 +90,33 @@ impl Realm {
         let directory = self.directory();
         let chat = directory.chat(user, call.chat_ref.as_ref())?;
         let view = self.view(directory, chat, user).await?;
-        let mark = self.marks.of(&self.channels, &self.settings.app, user, chat).await?;
+        let mark = self.mark(&view).await?;
         let message_ids = self.unread_mentions(&view, mark.id).await?;
         Ok(rpc_result::Result::UnreadMentions(UnreadMentions { message_ids }))
     }
 
-    /// How many messages were stored in a chat after what a user has read of it, up to this one.
-    pub(crate) async fn unread(&self, user: u64, chat: Chat, newest: Seq) -> Result<u32> {
-        let mark = self.marks.of(&self.channels, &self.settings.app, user, chat).await?;
+    /// How many messages were stored in a chat after what the viewer has read of it, up to this one.
+    pub(crate) async fn unread(&self, view: &View, newest: Seq) -> Result<u32> {
+        let mark = self.mark(view).await?;
         Ok(u32::try_from(newest.above(mark.seq)).unwrap_or(u32::MAX))
+    }
+
+    /// Up to where the viewer has read the chat.
+    async fn mark(&self, view: &View) -> Result<Position> {
+        let (user, chat) = (view.viewer, view.chat);
+        if let Some(mark) = self.marks.kept().get(&(user, chat)) {
+            return Ok(*mark);
+        }
+        let record = self.channels.record(&record_key(&self.settings.app, user, chat)).await?;
+        let mut mark = Position::default();
+        if let Some(record) = record {
+            mark = parse(&record.value)?;
+            // An import may have brought it from a store in which the message had another seq.
+            let there = self.newest_upto(view, mark.id).await?;
+            mark = there.filter(|there| there.id == mark.id).unwrap_or(mark);
+        }
+        self.marks.keep(user, chat, mark);
+        Ok(mark)
     }
 
     async fn newest_upto(&self, view: &View, upto: Id) -> Result<Option<Position>> {

@@ -9,6 +9,7 @@ use crate::{
         update::Update,
     },
 };
+use model::{AppId, RecordKind};
 
 fn entity(start_index: u32, length: u32, entity: Entity) -> wire::MessageEntity {
     wire::MessageEntity { start_index, length, entity: Some(entity) }
@@ -230,4 +231,26 @@ async fn marks_move_forwards_and_tell_the_readers_own_connections() {
     assert!(mentions(bob.call(unread).await).is_empty());
     let Update::ConversationLastRead(read) = bob.update().await else { panic!("not told") };
     assert_eq!((read.unread_count, read.unread_mentions_count), (Some(0), Some(0)));
+}
+
+#[tokio::test]
+async fn a_mark_from_a_store_with_other_seqs_still_counts() {
+    let house = House::furnished().await;
+    let (mut ann, mut bob) = (house.client("ann").await, house.client("bob").await);
+    ann.send(channel(SQUARE), "one").await;
+    let read = ann.send(channel(SQUARE), "two").await;
+    ann.send(channel(SQUARE), "three").await;
+    let mark = MarkChatRead { chat_ref: Some(channel(SQUARE)), message_id: read, read_amount: None };
+    assert_eq!(bob.call(Request::ChatsMarkChatRead(mark)).await, Ok(None));
+    let app = AppId::new("demo").expect("a valid name");
+    let marks = house.channels.records(&app, RecordKind::ReadMark, b"osmium/1002/", None, 10).await.expect("read");
+    let [record] = &marks[..] else { panic!("{marks:?}") };
+    let mut value: serde_json::Value = serde_json::from_slice(&record.value).expect("JSON");
+    assert_eq!(value["seq"], 2);
+    value["seq"] = 302.into();
+    house.channels.put_record(record.key.clone(), Some(value.to_string().into()), None).await.expect("stored");
+    let again = House::over(house.restarted().await, house.clock.clone(), settings()).await;
+    let (mut ann, mut bob) = (again.client("ann").await, again.client("bob").await);
+    ann.send(channel(SQUARE), "four").await;
+    assert_eq!(bob.created().await.channel_unread_count, 2);
 }
