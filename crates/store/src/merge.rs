@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn borders_go_on_below_the_start() {
-        assert_eq!(rewritten_from(-200, -130), -255, "a multiple of 128 is crossed");
+        assert_eq!(rewritten_from(-200, -120), -255, "a multiple of 128 is crossed");
         assert_eq!(rewritten_from(-5, -3), -4, "no border is crossed");
         assert_eq!(rewritten_from(-100, 0), -127);
         assert_eq!((block_end(-200, 0), block_end(-127, 0), block_end(0, 0)), (-128, 0, 0));
