@@ -23,7 +23,6 @@ mod expiring;
 mod facts;
 mod feed;
 mod flush;
-mod flush_altered;
 #[doc(hidden)]
 pub mod fuzzing;
 mod kept_store;

@@ -3,7 +3,7 @@
 
 use crate::{
     block::{self, Block, Row},
-    flush_altered::Altering,
+    flush::Altering,
     keys::{self, BlockKey},
     settings::{BLOCK_MESSAGES, BLOCK_RAW_BYTES, LONE_MESSAGE_BYTES, SMALL_MESSAGES},
     tail::{Found, Part},

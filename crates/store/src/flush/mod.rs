@@ -1,31 +1,36 @@
 //! The flush: a thread beside the committer that moves a frozen tail into the table. It writes all rows, then moves the
 //! checkpoint, then swaps the view, then frees the log; a crash anywhere before the checkpoint leaves blocks that no view
 //! shows, and the flush is done again with the same batches.
+//!
+//! Here is the order of it all. What is written of a channel, `channels` tells, with `altered` for what happened to its
+//! messages and `merge` for its blocks; `feed` writes the feed, `lists::flush` the lists. All of them put their rows into
+//! `pieces`.
+
+mod altered;
+mod channels;
+mod feed;
+mod pieces;
+
+pub(crate) use altered::Altering;
+pub(crate) use pieces::Pieces;
 
 use crate::{
-    codec,
-    device::{Space, SpaceRows, TableStatus},
+    device::{Space, TableStatus},
     facts::Facts,
-    feed,
-    flush_altered::Altering,
     kept_store::{Shared, changes_weeks, feed_days},
-    keys::{self, BlockKey},
-    lists,
-    merge::{self, Flushed, Output},
-    meta::{self, FeedState, Mark},
-    rows::{self, ChannelRow, FeedRow},
-    settings::{FACTS_CACHED, FEED_SHARE, TABLE_POLL},
+    keys, lists,
+    meta::{self, FeedState},
+    rows,
+    settings::TABLE_POLL,
     tail::Part,
     view::{Frozen, View},
 };
 use bytes::Bytes;
-use model::{Error, Position, Result};
+use model::Result;
 use std::{
-    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
-use xxhash_rust::xxh3::Xxh3;
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -203,115 +208,6 @@ impl Flusher {
         }
     }
 
-    fn write_channels(&mut self, view: &View, part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
-        self.facts.clear();
-        let mut numbers = part.numbers();
-        numbers.extend(part.altered_numbers());
-        // In the order of their keys, so that a piece touches few spaces.
-        numbers.sort_unstable_by_key(|number| (keys::blocks_of(*number), *number));
-        numbers.dedup();
-        for (at, number) in numbers.into_iter().enumerate() {
-            if at % 1024 == 0 && self.is_stopping() {
-                return Err(Error::unavailable("the store is closing"));
-            }
-            self.write_one(view, part, number, pieces)?;
-            pieces.write_if_full()?;
-        }
-        Ok(())
-    }
-
-    fn write_one(&mut self, view: &View, part: Part<'_>, number: u64, pieces: &mut Pieces<'_>) -> Result<()> {
-        let is_new = part.ends(number)?.is_some_and(|ends| ends.is_new);
-        let is_altered = part.with_altered(number, |_| ()).is_some();
-        let alters = is_altered || part.can_expire(number) || part.imported_upto(number)?.is_some();
-        // A channel that ever lost something drops it from what is rewritten; one that did not has nothing to be read.
-        let mut altering = match alters || (merge::reads_back(part, number)? && view.has_facts(number)?) {
-            true => Some(Altering::begin(view, part, number, pieces.upto)?),
-            false => None,
-        };
-        let fates = (altering.as_mut(), lists::flush::keeps_removed(view, part, number)?);
-        if let Some(flushed) = merge::flush_channel(view, part, number, pieces.upto, fates, pieces)? {
-            write_channel(view, part, number, &flushed, pieces)?;
-        }
-        match altering.filter(|_| alters) {
-            Some(altering) => self.facts.push((number, altering.write(pieces)?)),
-            None if is_new && self.facts.len() < FACTS_CACHED => self.facts.push((number, Facts::default())),
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Forgets the oldest weeks of the change feeds, by the same rule as the days of the feed.
-    fn trim_changes(&mut self) {
-        let settings = &self.shared.settings;
-        let allowed = (self.feed.block_bytes.0 / FEED_SHARE).max(settings.feed_bytes_min);
-        let state = &mut self.changes;
-        loop {
-            let bytes: u64 = state.days.values().map(|(bytes, _)| bytes).sum();
-            let too_much = state.days.len() > settings.changes_weeks || bytes > allowed;
-            if state.days.len() < 2 || !too_much {
-                return;
-            }
-            if let Some((week, _)) = state.days.pop_first() {
-                state.starts_after = state.starts_after.max(keys::end_of_week(week));
-            }
-        }
-    }
-
-    /// Rows of the feed: each of one day, and of as many items as a row takes.
-    fn write_feed(&mut self, part: Part<'_>, mark: Mark, pieces: &mut Pieces<'_>) -> Result<()> {
-        let mut row = FeedRow::default();
-        let mut days: BTreeMap<u32, u64> = BTreeMap::new();
-        let mut end_row = |row: &mut FeedRow, pieces: &mut Pieces<'_>| -> Result<()> {
-            let key = keys::feed_row(self.shared.shard, row.first);
-            let value = row.encode(&key);
-            let day = keys::day_of(row.first);
-            *days.entry(day).or_default() += value.len() as u64;
-            pieces.put(Space::Feed(day), key, Some(value));
-            *row = FeedRow::default();
-            pieces.write_if_full()
-        };
-        // What was imported is no news.
-        for batch in part.batches().iter().filter(|batch| !codec::is_imported(&batch.record.body)) {
-            for entry in codec::entries(&batch.record.body) {
-                let (_, entry) = entry?;
-                let same_day = keys::day_of(row.first) == keys::day_of(entry.id());
-                if !row.is_empty() && (row.is_full() || !same_day) {
-                    end_row(&mut row, pieces)?;
-                }
-                let (kind, channel) = feed::in_short(&batch.record.body, &entry);
-                row.push(entry.id(), kind, channel);
-            }
-        }
-        if !row.is_empty() {
-            end_row(&mut row, pieces)?;
-        }
-        for (day, bytes) in days {
-            let kept = self.feed.days.entry(day).or_default();
-            if kept.1 < mark.batch {
-                *kept = (kept.0 + bytes, mark.batch);
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets the oldest days of the feed while there are too many or they take too much. Days are counted as they
-    /// are there, not by the calendar: a clock that runs ahead drops nothing.
-    fn trim_feed(&mut self) {
-        let settings = &self.shared.settings;
-        let allowed = (self.feed.block_bytes.0 / FEED_SHARE).max(settings.feed_bytes_min);
-        loop {
-            let bytes: u64 = self.feed.days.values().map(|(bytes, _)| bytes).sum();
-            let too_much = self.feed.days.len() > settings.feed_days + 1 || bytes > allowed;
-            if self.feed.days.len() < 2 || !too_much {
-                return;
-            }
-            if let Some((day, _)) = self.feed.days.pop_first() {
-                self.feed.starts_after = self.feed.starts_after.max(keys::end_of_day(day));
-            }
-        }
-    }
-
     /// What follows the checkpoint: replaced blocks and old days go, the view is swapped, the log is freed.
     fn finish(&mut self, frozen: &Frozen, begun: Instant) -> Result<()> {
         let shared = &self.shared;
@@ -355,23 +251,6 @@ impl Flusher {
     }
 }
 
-fn write_channel(view: &View, part: Part<'_>, number: u64, flushed: &Flushed, pieces: &mut Pieces<'_>) -> Result<()> {
-    let key = keys::channel_row_of(&flushed.name);
-    let (id, seq) = flushed.last;
-    let mut last = Position { id, seq };
-    // What an import brings may lie below what is there.
-    if part.imported_upto(number)?.is_some()
-        && let Some(row) = view.channel_row(&key)?
-        && row.last.id > id
-    {
-        last = row.last;
-    }
-    let row = ChannelRow { number, last, upto: pieces.upto };
-    let value = row.encode(&key);
-    pieces.put(Space::Channels, key, Some(value));
-    Ok(())
-}
-
 fn write_keyed(part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
     for ((day, number, key_hash), published) in part.all_keyed()? {
         let key = keys::dedup_row(number, key_hash);
@@ -392,123 +271,4 @@ fn write_records(part: Part<'_>, pieces: &mut Pieces<'_>) -> Result<()> {
         pieces.write_if_full()?;
     }
     Ok(())
-}
-
-/// Rows on their way to the table, written whenever enough of them are there.
-pub(crate) struct Pieces<'a> {
-    shared: &'a Shared,
-    /// The last batch of the flush.
-    pub upto: u64,
-    rows: BTreeMap<Space, Vec<(Bytes, Option<Bytes>)>>,
-    garbage: Vec<BlockKey>,
-    bytes: usize,
-    block_bytes: u64,
-    /// Bytes put into the change feeds, by week.
-    changes: BTreeMap<u32, u64>,
-    /// Rows to be deleted when all others are written.
-    pub last: Vec<(Space, Bytes)>,
-    written: u32,
-    /// Hashes of the pieces that this flush has written, in an earlier attempt too.
-    earlier: &'a mut Vec<u64>,
-}
-
-impl<'a> Pieces<'a> {
-    fn new(shared: &'a Shared, upto: u64, earlier: &'a mut Vec<u64>) -> Pieces<'a> {
-        let (rows, garbage) = (BTreeMap::new(), Vec::new());
-        Pieces {
-            shared,
-            upto,
-            rows,
-            garbage,
-            bytes: 0,
-            block_bytes: 0,
-            changes: BTreeMap::new(),
-            last: Vec::new(),
-            written: 0,
-            earlier,
-        }
-    }
-
-    /// A row of a channel's change feed.
-    pub fn change(&mut self, week: u32, key: Bytes, value: Bytes) {
-        *self.changes.entry(week).or_default() += value.len() as u64;
-        self.put(Space::Changes(week), key, Some(value));
-    }
-
-    pub fn put(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
-        self.bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
-        self.rows.entry(space).or_default().push((key, value));
-    }
-
-    pub fn write_if_full(&mut self) -> Result<()> {
-        if self.bytes < self.shared.settings.piece_bytes {
-            return Ok(());
-        }
-        self.write()
-    }
-
-    fn write(&mut self) -> Result<()> {
-        if !self.garbage.is_empty() {
-            let (key, value) = meta::garbage_row(self.upto, self.written, &self.garbage);
-            self.put(Space::Meta, key, value);
-            self.garbage.clear();
-        }
-        if self.rows.is_empty() {
-            return Ok(());
-        }
-        let rows = std::mem::take(&mut self.rows);
-        let rows: Vec<SpaceRows> = rows
-            .into_iter()
-            .map(|(space, mut rows)| {
-                rows.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-                SpaceRows { space, rows }
-            })
-            .collect();
-        self.write_piece(rows)?;
-        self.bytes = 0;
-        self.written += 1;
-        Ok(())
-    }
-
-    /// Written twice, a piece would take its room twice, and an attempt on a full device might never come to its end.
-    fn write_piece(&mut self, rows: Vec<SpaceRows>) -> Result<()> {
-        let (at, hash) = (self.written as usize, hash_of(&rows));
-        if self.earlier.get(at) == Some(&hash) {
-            return Ok(());
-        }
-        self.earlier.truncate(at);
-        self.shared.stats.written_bytes.fetch_add(self.bytes as u64, Ordering::Relaxed);
-        self.shared.table.write(&mut rows.into_iter())?;
-        self.earlier.push(hash);
-        Ok(())
-    }
-}
-
-fn hash_of(rows: &[SpaceRows]) -> u64 {
-    let mut hash = Xxh3::new();
-    for SpaceRows { space, rows } in rows {
-        hash.update(space.name().as_bytes());
-        for (key, value) in rows {
-            let length = value.as_ref().map_or(u64::MAX, |value| value.len() as u64);
-            hash.update(&(key.len() as u64).to_le_bytes());
-            hash.update(key);
-            hash.update(&length.to_le_bytes());
-            hash.update(value.as_deref().unwrap_or_default());
-        }
-    }
-    hash.digest()
-}
-
-impl Output for Pieces<'_> {
-    fn block(&mut self, key: BlockKey, value: Bytes) -> Result<()> {
-        self.shared.stats.blocks_written.fetch_add(1, Ordering::Relaxed);
-        self.block_bytes += value.len() as u64;
-        self.put(key.space(), key.encode(), Some(value));
-        self.write_if_full()
-    }
-
-    fn garbage(&mut self, key: BlockKey) {
-        self.shared.stats.blocks_merged.fetch_add(1, Ordering::Relaxed);
-        self.garbage.push(key);
-    }
 }

@@ -2,6 +2,7 @@
 //! that add up carry the last batch merged in, and the row of facts is written after all others: once it says `upto`,
 //! everything of this flush is there.
 
+use super::Pieces;
 use crate::{
     alteration::Alteration,
     changes,
@@ -9,7 +10,6 @@ use crate::{
     device::Space,
     edits, expiring,
     facts::Facts,
-    flush::Pieces,
     keys, meta,
     reactions::{self, unique_hash},
     removed::{Container, Removed, Root},
