@@ -8,7 +8,7 @@ use crate::{
     Group, Scope, Standing,
     policy::{Policy, Remembered},
 };
-use model::{AppId, ChannelName, Error, ErrorKind, Id, Result, Seq, Span, TICKS_PER_SECOND};
+use model::{AppId, ChannelName, Error, ErrorKind, Head, Id, Result, Seq, Span, TICKS_PER_SECOND};
 use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
 /// Who calls. Cheap to clone.
@@ -255,6 +255,13 @@ impl Visible {
     /// The greatest seq that is hidden in a channel that goes up to `head`.
     pub(crate) fn above(self, head: Seq) -> Seq {
         self.newest.map_or(Seq::NONE, |newest| head.minus(newest))
+    }
+
+    /// The same; [`Seq::NONE`] if nothing lies there.
+    pub(crate) fn above_some(self, head: Head) -> Seq {
+        let above = self.above(head.last.seq);
+        // What an import brought lies below the start.
+        if above > head.floor.seq.min(Seq::START) { above } else { Seq::NONE }
     }
 }
 

@@ -148,12 +148,11 @@ impl Shared {
         let head = match visible.newest {
             Some(_) => {
                 let asked = channel.clone();
-                let heads = self.reads.run(move |store| store.heads(&[asked])).await?;
-                head_seq(&heads)
+                self.reads.run(move |store| head_of(store, &asked)).await?
             }
-            None => Seq::NONE,
+            None => Head::default(),
         };
-        let above = visible.above(head);
+        let above = visible.above_some(head);
         // The channel may have grown since its head was read; the caller still sees no more than it may.
         let newest = reach.caller.newest.map(|newest| u32::try_from(newest).unwrap_or(u32::MAX));
         let limit = newest.map_or(query.limit, |newest| query.limit.min(newest));
@@ -177,7 +176,7 @@ impl Shared {
             }
         };
         let page = kept_page(page, reach, head);
-        Ok(for_caller(page, query.reach, reach.caller, reach.caller.above(head), now))
+        Ok(for_caller(page, query.reach, reach.caller, reach.caller.above_some(head), now))
     }
 
     /// One page of the store: on this thread if all of it is in memory.
@@ -208,20 +207,13 @@ impl Seen {
 /// The greatest hidden seq of a channel; [`Seq::NONE`] if no bound by seqs hides anything. Blocks.
 pub(crate) fn above(store: &dyn Store, channel: &Channel, visible: Visible) -> Result<Seq> {
     match visible.newest {
-        Some(_) => Ok(hidden_seq(&store.heads(std::slice::from_ref(channel))?, visible)),
+        Some(_) => Ok(visible.above_some(head_of(store, channel)?)),
         None => Ok(Seq::NONE),
     }
 }
 
-fn hidden_seq(heads: &[Head], visible: Visible) -> Seq {
-    let head = heads.first().copied().unwrap_or_default();
-    let above = visible.above(head.last.seq);
-    // What an import brought lies below the start.
-    if above > head.floor.seq.min(Seq::START) { above } else { Seq::NONE }
-}
-
-fn head_seq(heads: &[Head]) -> Seq {
-    heads.first().map_or(Seq::START, |head| head.last.seq)
+fn head_of(store: &dyn Store, channel: &Channel) -> Result<Head> {
+    Ok(store.heads(std::slice::from_ref(channel))?.pop().unwrap_or_default())
 }
 
 /// One page out of two that meet.
@@ -244,8 +236,8 @@ fn join(below: Page, rest: Page) -> Page {
 }
 
 /// Makes the page end where the channel does: what is not kept any more is as gone as what lies below the floor.
-fn kept_page(mut page: Page, reach: Seen, head: Seq) -> Page {
-    let above = reach.kept.above(head);
+fn kept_page(mut page: Page, reach: Seen, head: Head) -> Page {
+    let above = reach.kept.above_some(head);
     let begins = reach.kept.after.max(before_first(&page, above).unwrap_or(Id::MIN));
     page.floor = Position { id: page.floor.id.max(begins), seq: page.floor.seq.max(above) };
     let too_old = page.messages.first().and_then(|first| reach.retention.too_old_at(first.id));

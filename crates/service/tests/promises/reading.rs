@@ -1,7 +1,7 @@
 //! Pages: who may see what of them, what they cost, and that one reads one's own writes.
 
 use crate::{counting::CountingStore, rig::*};
-use model::{Channel, ErrorKind, Id, Order, Origin, Reaction, Seq, Span, UserId};
+use model::{Channel, ErrorKind, Id, Order, Origin, Position, Reaction, Seq, Span, UserId};
 use service::{Access, Caller, Channels, Query, Reach, Revision, Rights, Rule, Scope, Settings, Unreact};
 use std::sync::Arc;
 use testkit::{ManualClock, Wrapped};
@@ -81,6 +81,18 @@ async fn who_may_see_the_last_10_never_causes_more_than_10_to_be_read() {
     assert_eq!(take(&mut follower, 10).await[0].seq, Seq(91), "nor through a subscription");
     fill(&channels, &room, 20).await;
     assert_eq!(take(&mut follower, 20).await[0].seq, Seq(101), "what comes is seen");
+}
+
+#[tokio::test]
+async fn a_window_that_takes_in_the_whole_channel_hides_nothing() {
+    let rig = Rig::new();
+    let room = channel("room");
+    let ids = fill(&rig.channels, &room, 3).await;
+    let page = rig.channels.history(&newest(3), &room, &Query::newest(10)).await.expect("a page");
+    assert_eq!((page.page.floor, page.hidden_below), (Position::default(), None));
+    rig.publish("room", "one more").await;
+    let page = rig.channels.history(&newest(3), &room, &Query::newest(10)).await.expect("a page");
+    assert_eq!((page.page.floor.seq, page.hidden_below), (Seq(1), Some(ids[1].previous())));
 }
 
 #[tokio::test]
