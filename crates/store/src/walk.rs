@@ -260,7 +260,7 @@ impl View {
             }
         }
         let first = self.first_in_tails(number)?;
-        if id == Id::MIN || first.is_some_and(|(_, seq)| seq == Seq(1)) {
+        if id == Id::MIN || first.is_some_and(|(_, seq)| seq <= place.floor.seq.next()) {
             return Ok(place.floor.seq);
         }
         let block = self.block_at(place, id)?;
