@@ -92,6 +92,12 @@ impl<'a> Shown<'a> {
         self.alterations.floors.iter().rev().find(|(batch, _)| self.shows(*batch)).map(|(_, floor)| *floor)
     }
 
+    /// All changes; those of an import come with ids of any time.
+    pub fn changes(&self) -> impl Iterator<Item = (Id, Place)> + use<'a> {
+        let shown = *self;
+        self.alterations.changes.iter().copied().filter(move |(_, place)| shown.shows(place.batch))
+    }
+
     /// The changes after an id, in order.
     pub fn changes_after(&self, after: Id) -> impl Iterator<Item = (Id, Place)> + use<'a> {
         let start = self.alterations.changes.partition_point(|(id, _)| *id <= after);

@@ -77,7 +77,7 @@ impl<'a> Altering<'a> {
     }
 
     fn write_changes(&mut self, pieces: &mut Pieces<'_>) -> Result<()> {
-        let changes = self.frozen.with_altered(self.number, |shown| shown.changes_after(Id::MIN).collect::<Vec<_>>());
+        let changes = self.frozen.with_altered(self.number, |shown| shown.changes().collect::<Vec<_>>());
         let changes = changes.unwrap_or_default();
         if changes.is_empty() {
             return Ok(());

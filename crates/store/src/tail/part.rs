@@ -103,7 +103,7 @@ impl<'a> Part<'a> {
         })?;
         let altered = self.with_altered(number, |shown| {
             let batches = read(&self.tail.batches);
-            let imported = shown.changes_after(Id::MIN).filter(|(_, place)| is_imported(place, &batches));
+            let imported = shown.changes().filter(|(_, place)| is_imported(place, &batches));
             imported.map(|(id, _)| id).max()
         });
         Ok(message.flatten().max(altered.flatten()))
