@@ -12,6 +12,7 @@ use crate::{
     reactions,
     removed::{Container, Root},
     rows::{self, ChannelRow},
+    sweep::SweepRow,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub fn row(input: &[u8]) {
     let _ = node::Body::decode(&key, &value).map(|body| body.child(1));
     let _ = node::Root::decode(&key, &value);
     let _ = Unlisted::decode(&key, &value);
+    let _ = SweepRow::decode(&key, &value);
 }
 
 /// A key of the table, read as a key of each kind: what names a channel or a record names it again when written.

@@ -11,7 +11,7 @@ use crate::{
     wire::{Malformed, Parsed, Reader, put_prefixed, put_step, put_varint},
 };
 use bytes::Bytes;
-use model::{RemovedCount, Result, Seq, SeqRange};
+use model::{RemovedCount, Result, Seq, SeqRange, limits};
 use roaring::RoaringBitmap;
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
@@ -114,6 +114,13 @@ fn add(to: &mut RemovedCount, count: RemovedCount) {
 /// The container of a seq, and its place there.
 pub(crate) fn split(seq: Seq) -> (i64, u32) {
     (seq.0.div_euclid(CONTAINER_SEQS), seq.0.rem_euclid(CONTAINER_SEQS) as u32)
+}
+
+/// The number of a container as `put_step` wrote it.
+pub(crate) fn read_container(reader: &mut Reader<'_>, from: i64) -> Parsed<i64> {
+    let container = reader.step(from)?;
+    let all = split(Seq(-limits::SEQ)).0..=split(Seq(limits::SEQ)).0;
+    if all.contains(&container) { Ok(container) } else { Err(Malformed("container of seqs")) }
 }
 
 /// The seq at a place of a container.
@@ -275,7 +282,7 @@ impl Root {
         let count = reader.count(fields.len(), "containers of a root")?;
         let mut next = 0;
         for _ in 0..count {
-            let container = reader.step(next)?;
+            let container = read_container(&mut reader, next)?;
             let mut part = || reader.count(CONTAINER_SEQS as usize, "count of a root").map(|count| count as u32);
             root.counts.insert(container, (part()?, part()?));
             next = container + 1;

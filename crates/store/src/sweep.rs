@@ -11,7 +11,7 @@ use crate::{
     lists::upkeep,
     meta,
     reactions::{self, Fate, Fates, unique_hash},
-    removed::{LAST_LOW, Removed, Root, seq_in, split},
+    removed::{LAST_LOW, Removed, Root, read_container, seq_in, split},
     rows,
     settings::{BLOCK_MESSAGES, SWEEP_AT_MOST},
     view::View,
@@ -50,7 +50,7 @@ impl SweepRow {
         let mut row = SweepRow::default();
         let mut next = 0;
         for _ in 0..count {
-            let container = reader.step(next)?;
+            let container = read_container(&mut reader, next)?;
             row.containers.insert(container);
             next = container + 1;
         }
