@@ -17,8 +17,10 @@ use store::KeptStore;
 struct Plan {
     /// The oldest first.
     parts: Vec<Part>,
-    /// Where what is there begins in the file, and where its first message with all that belongs to it ends.
-    there: Option<(At, At)>,
+    /// Where the last part ends.
+    parts_end: At,
+    /// If what is there begins with a message: where it is in the file, with all that belongs to it.
+    first: Option<(At, At)>,
     /// Where the channel ends.
     end: At,
     /// What the seqs of the file are less than those in the store.
@@ -59,15 +61,14 @@ impl Import<'_> {
     ) -> anyhow::Result<()> {
         let Some(target) = &mut self.target else { return Ok(()) };
         target.shift = plan.shift;
-        if let (Some((from, to)), Some(first)) = (plan.there, first) {
+        if let (Some((from, to)), Some(first)) = (plan.first, first) {
             // If it was split, the last of what belongs to it may be missing.
             target.there.last = first;
             target.stage = Stage::Passing;
             self.between(lines, from, to)?;
         }
         let ends = plan.parts.iter().skip(1).map(|part| part.at);
-        let last_end = plan.there.map_or(plan.end, |(from, _)| from);
-        let parts: Vec<(&Part, At)> = plan.parts.iter().zip(ends.chain([last_end])).collect();
+        let parts: Vec<(&Part, At)> = plan.parts.iter().zip(ends.chain([plan.parts_end])).collect();
         for (index, (part, end)) in parts.into_iter().enumerate().rev() {
             self.part(part, end, plan.shift, lines)?;
             if index > 0 {
@@ -114,11 +115,20 @@ struct Planner<'a> {
     unit: Option<Unit>,
     /// The last position so far.
     last: Option<Position>,
-    /// Where the first message that is there lies in the file, and how it is numbered there; and where the next one begins.
-    met: Option<(At, Position, Option<At>)>,
+    met: Option<Met>,
     skipped: u64,
     /// A reaction has the id of another one.
     clashes: bool,
+}
+
+/// Where what is there begins in the file.
+struct Met {
+    at: At,
+    /// How the file numbers it.
+    position: Position,
+    is_gone: bool,
+    /// Where the next message begins, or the next that are gone.
+    next: Option<At>,
 }
 
 /// A message with all that belongs to it, or some that are gone.
@@ -159,7 +169,8 @@ impl<'a> Planner<'a> {
             let Some(line) = lines.parsed()? else { break self.end(at) };
             let positions = line.positions();
             match &line {
-                Line::Message { .. } | Line::Gone { .. } => self.begin_unit(at, &positions),
+                Line::Message { .. } => self.begin_unit(at, &positions, false),
+                Line::Gone { .. } => self.begin_unit(at, &positions, true),
                 Line::Reaction { id, reaction, .. } => self.clashes |= self.is_taken(*id, reaction)?,
                 Line::Edit { .. } => {}
                 Line::Header(_) | Line::Record { .. } | Line::Channel { .. } | Line::End { .. } => break self.end(at),
@@ -168,7 +179,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn begin_unit(&mut self, at: At, positions: &[Position]) {
+    fn begin_unit(&mut self, at: At, positions: &[Position], is_gone: bool) {
         self.end_unit();
         let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return };
         let below = match self.last {
@@ -181,11 +192,12 @@ impl<'a> Planner<'a> {
         match (self.first.filter(|there| there.id <= first.id), &mut self.met) {
             (None, _) => self.unit = Some(Unit { at, floor: below, size: Size::default() }),
             (Some(there), None) if there.id == first.id => {
-                self.met = Some((at, *first, None));
-                self.skipped += positions.len() as u64;
+                self.met = Some(Met { at, position: *first, is_gone, next: None });
+                // A message is counted when it is looked at again.
+                self.skipped += if is_gone { positions.len() as u64 } else { 0 };
             }
-            (Some(_), Some((_, _, next))) => {
-                next.get_or_insert(at);
+            (Some(_), Some(met)) => {
+                met.next.get_or_insert(at);
                 self.skipped += positions.len() as u64;
             }
             // It is another history.
@@ -234,14 +246,16 @@ impl<'a> Planner<'a> {
         let shift = match (self.first, &self.met) {
             (None, _) => Seq::START.0 - last.seq.0,
             (Some(first), None) if last.id < first.id => first.seq.previous().0 - last.seq.0,
-            (Some(first), Some((_, met, _))) => first.seq.0 - met.seq.0,
+            (Some(first), Some(met)) => first.seq.0 - met.position.seq.0,
             (Some(_), None) => return Ok(None),
         };
         let in_store = Position { seq: Seq(last.seq.0 + shift), ..last };
         if self.met.is_some() && self.store.position_of(self.channel, last.id)? != Some(in_store) {
             return Ok(None);
         }
-        let there = self.met.map(|(at, _, next)| (at, next.unwrap_or(end)));
-        Ok(Some(Plan { parts: self.parts, there, end, shift, skipped: self.skipped }))
+        let parts_end = self.met.as_ref().map_or(end, |met| met.at);
+        let message = self.met.filter(|met| !met.is_gone);
+        let first = message.map(|met| (met.at, met.next.unwrap_or(end)));
+        Ok(Some(Plan { parts: self.parts, parts_end, first, end, shift, skipped: self.skipped }))
     }
 }

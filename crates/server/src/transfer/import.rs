@@ -210,12 +210,17 @@ impl<'a> Import<'a> {
         let Some(target) = self.target.as_mut().filter(|target| target.stage == Stage::Looking) else { return Ok(()) };
         let floor = target.there.floor.id;
         let positions = line.positions();
-        let Some(first) = positions.iter().find(|position| position.id > floor) else { return Ok(()) };
+        let (below, above) = positions.split_at(positions.partition_point(|position| position.id <= floor));
+        let Some(first) = above.first() else { return Ok(()) };
         target.stage = Stage::Passing;
-        match self.batches.store.position_of(&target.channel, first.id)? {
-            Some(there) => target.shift = there.seq.0 - first.seq.0,
-            None if target.last == Some(target.there.last) => {}
-            None => self.refuse_channel(),
+        let (last, before) = (target.there.last, below.last().copied().or(target.last));
+        match (self.batches.store.position_of(&target.channel, first.id)?, before) {
+            (Some(there), _) => target.shift = there.seq.0 - first.seq.0,
+            // The file goes on above a channel that lies below its floor.
+            (None, Some(before)) if before.id == last.id => {
+                (target.shift, target.last) = (last.seq.0 - before.seq.0, Some(last));
+            }
+            (None, _) => self.refuse_channel(),
         }
         Ok(())
     }
@@ -347,10 +352,11 @@ impl<'a> Import<'a> {
             self.last_number = target.number.0;
             self.done.channels += 1;
         }
-        if first.seq == Seq::START.next() {
+        let below = first.seq.previous();
+        let from_start = below == Seq::START && target.floor.id == Id::MIN;
+        if from_start {
             return Ok(is_new);
         }
-        let below = first.seq.previous();
         let id = if target.floor.seq == below { target.floor.id } else { first.id.previous() };
         self.push_to_channel(id, What::Floored(Position { id, seq: below }))?;
         Ok(false)

@@ -1,6 +1,8 @@
 //! History that comes in below what is there: but for its seqs, a store answers as if it had been there from the beginning.
 
-use super::{OnMemory, SMALL, apps, exported, header, import, import_cut, pages, random_stores, story, try_import};
+use super::{
+    Header, OnMemory, SMALL, apps, exported, header, import, import_cut, pages, random_stores, story, try_import,
+};
 use model::{
     AppId, Batch, Change, Channel, ChannelChange, ChannelNumber, Edit, Effort, Head, Id, Kind, Message, Order, Page,
     Payload, PayloadForm, Position, Reaction, Removal, Selection, SelectionWindow, Selector, Seq, ShardId, Span, Store,
@@ -493,4 +495,110 @@ fn an_older_history_comes_in_below_what_came_in_beneath() {
     assert!(page.messages.is_sorted_by(|one, other| one.id < other.id));
     assert_eq!((page.floor.seq, page.head.seq), (Seq(-600), Seq(5)));
     assert_eq!(on.store.verify(&mut |_| {}).expect("verified"), []);
+}
+
+/// The text of a room that lived from a tick on.
+fn text_of(room: &Channel, tick: u64, steps: &[Step]) -> Vec<u8> {
+    exported(&lived(room, tick, steps).store, &header(app()), Id::MIN)
+}
+
+/// A store that had a history from the beginning and one that got it below what was there: cut behind each batch, lived in,
+/// and gone on with.
+fn assert_gone_on_with(room: &Channel, text: &[u8], then: &[Step]) {
+    let live = |on: &OnMemory, steps: &[Step], tick: u64| {
+        let mut life = Life { on, rooms: vec![room.clone()], from: Id::new(LATER, 0), tick };
+        life.live(steps);
+        life.tick
+    };
+    for n in 0.. {
+        let (first, later) = (OnMemory::empty(), OnMemory::empty());
+        import(&first, &app(), text);
+        let tick = live(&first, &[PUBLISH; 3], LATER);
+        live(&later, &[PUBLISH; 3], LATER);
+        let (later, done) = import_cut(later, &app(), text, n);
+        assert_eq!(later.store.verify(&mut |_| {}).expect("verified"), [], "cut at {n}");
+        assert_has_no_gap(&later.store, &app());
+        live(&first, then, tick);
+        live(&later, then, tick);
+        assert_has_no_gap(&later.store, &app());
+        assert_eq!(try_import(&later, &app(), text, SMALL).expect("imported").refused, 0, "cut at {n}");
+        assert_alike(&first, &later);
+        if done {
+            return;
+        }
+    }
+}
+
+const DELETE_SOME: Step = Step::Delete { room: 0, from: 300, to: 600 };
+
+#[test]
+fn a_cut_above_messages_that_are_gone_is_gone_on_with() {
+    let room = channel("room");
+    let text = text_of(&room, LATER / 2, &[&[PUBLISH; 20][..], &[DELETE_SOME]].concat());
+    assert_gone_on_with(&room, &text, &[PUBLISH]);
+}
+
+#[test]
+fn a_cut_within_a_message_is_gone_on_with() {
+    let room = channel("room");
+    for edits in [10, 12, 25] {
+        let steps = [vec![PUBLISH; 10], vec![Step::Edit { room: 0, at: 500 }; edits]].concat();
+        assert_gone_on_with(&room, &text_of(&room, LATER / 2, &steps), &[PUBLISH]);
+    }
+}
+
+#[test]
+fn a_channel_lives_on_while_its_history_is_half_there() {
+    let room = channel("room");
+    let (delete, react) = (Step::Delete { room: 0, from: 0, to: 100 }, Step::React { room: 0, at: 500 });
+    let due = Step::Publish { room: 0, by: 1, due: Some(5) };
+    let before =
+        [PUBLISH, due, PUBLISH, DELETE_SOME, PUBLISH, due, due, react, Step::Edit { room: 0, at: 0 }].repeat(4);
+    let text = text_of(&room, LATER / 2, &before);
+    assert_gone_on_with(&room, &text, &[delete, PUBLISH, react, Step::Sweep, due, Step::Flush, delete, PUBLISH]);
+}
+
+#[test]
+fn what_is_published_above_an_imported_history_counts_on_from_it() {
+    let room = channel("room");
+    let on = lived(&room, LATER, &[PUBLISH; 3]);
+    import(&on, &app(), &text_of(&room, LATER / 2, &[PUBLISH; 40]));
+    let old = Header { upto: Id::new(LATER, 0), ..header(app()) };
+    let (other, text) = (OnMemory::empty(), exported(&on.store, &old, Id::MIN));
+    assert_eq!(import(&other, &app(), &text).messages, 40);
+    Life { on: &other, rooms: vec![room.clone()], from: Id::MIN, tick: LATER }.live(&[PUBLISH; 3]);
+    assert_alike(&on, &other);
+    assert_eq!(pages(&on.store, &room), pages(&other.store, &room), "with the same seqs");
+}
+
+#[test]
+fn a_floor_right_below_the_first_published_message_is_exported() {
+    let room = channel("room");
+    let on = lived(&room, LATER, &[PUBLISH; 3]);
+    import(&on, &app(), &text_of(&room, LATER / 2, &[PUBLISH; 7]));
+    Life { on: &on, rooms: vec![room.clone()], from: Id::MIN, tick: LATER * 2 }
+        .live(&[Step::Floor { room: 0, keep: 300 }]);
+    let other = OnMemory::empty();
+    import(&other, &app(), &exported(&on.store, &header(app()), Id::MIN));
+    super::assert_equal(&on.store, &other.store, &app());
+}
+
+#[test]
+fn a_channel_of_which_only_its_floor_is_left_is_gone_on_with_by_its_own_seqs() {
+    let room = channel("room");
+    let old = text_of(&room, LATER / 2, &[PUBLISH; 7]);
+    let on = lived(&room, LATER, &[PUBLISH; 3]);
+    import(&on, &app(), &old);
+    let other = OnMemory::empty();
+    import(&other, &app(), &old);
+    let everything = || exported(&on.store, &header(app()), Id::MIN);
+    assert_eq!(import(&other, &app(), &everything()).messages, 3);
+    let life = |on| Life { on, rooms: vec![room.clone()], from: Id::MIN, tick: LATER * 2 };
+    life(&other).live(&[Step::Floor { room: 0, keep: 0 }]);
+    life(&on).live(&[PUBLISH]);
+    let imported = import(&other, &app(), &everything());
+    assert_eq!((imported.messages, imported.below_floors, imported.refused), (1, 10, 0), "{imported:?}");
+    let head = |on: &OnMemory| on.store.heads(std::slice::from_ref(&room)).expect("read")[0].last;
+    assert_eq!((head(&on).seq, head(&other).seq), (Seq(4), Seq(11)));
+    assert_eq!(other.store.verify(&mut |_| {}).expect("verified"), []);
 }
