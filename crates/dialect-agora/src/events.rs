@@ -119,8 +119,10 @@ impl Collector {
         if places.is_empty() {
             self.project.events.users.put(event(user, "Login", None, at.ms));
         }
-        places.insert(at.channel.clone());
-        self.project.events.channels.put(event(user, "Join", Some(&at.channel), at.ms));
+        // An interval also tells of who went and came back within it.
+        if places.insert(at.channel.clone()) {
+            self.project.events.channels.put(event(user, "Join", Some(&at.channel), at.ms));
+        }
     }
 
     fn left(&mut self, at: &Moment, user: &UserId) {

@@ -303,8 +303,10 @@ pub enum PresenceEvent {
         /// The new state.
         state: Option<Bytes>,
     },
-    /// Many came and went since the last interval; above a size only these are announced. The lists are bounded; when
-    /// they would be longer they are empty, and a reader asks who is there.
+    /// Many came and went since the last interval; above a size only these are announced. Each user is in one list, by
+    /// what it did last: who came and went has gone, since a reader may have asked in between. So a reader may be told of
+    /// the going of somebody whose coming it was not told, and the other way round. The lists are bounded; when they
+    /// would be longer they are empty, and a reader asks who is there.
     Interval {
         /// Who came.
         joined: Vec<UserId>,

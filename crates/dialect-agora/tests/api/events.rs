@@ -84,6 +84,29 @@ async fn who_comes_and_goes_is_told_once_and_in_order() {
     }
 }
 
+/// On crowded channels it is only told who is there now: who went and came back did not come twice.
+#[tokio::test]
+async fn who_was_away_unannounced_does_not_join_again() {
+    let work = service::Settings {
+        presence_announced_users: 1,
+        presence_interval: Duration::from_millis(1),
+        look: Duration::from_millis(5),
+        ..service::Settings::default()
+    };
+    let house = followed(House::within(work).await).await;
+    come(&house, "ann", &["crowd"]).await;
+    come(&house, "bob", &["crowd"]).await;
+    house.later(5);
+    let joined = take(&house, "channel_events", 2).await;
+    assert_eq!(joined.iter().map(short).collect::<Vec<_>>(), ["ann Join crowd", "bob Join crowd"]);
+    come(&house, "eve", &["crowd"]).await;
+    go(&house, "bob", &["crowd"]).await;
+    come(&house, "bob", &["crowd"]).await;
+    house.later(5);
+    let joined = take(&house, "channel_events", 1).await;
+    assert_eq!(joined.iter().map(short).collect::<Vec<_>>(), ["eve Join crowd"]);
+}
+
 /// On crowded channels nobody is announced by name, and long lists of who came and went are left out: who is nowhere any
 /// more has gone all the same.
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(super) struct News {
     interval_ticks: u64,
 }
 
-/// What happened on a channel since its last interval: of each user only what is different now.
+/// What happened on a channel since its last interval: of each user who came or went what it did last.
 struct Notes {
     ends: u64,
     users: HashMap<UserId, Note>,
@@ -142,9 +142,8 @@ impl Notes {
             // Of states a reader of a large channel hears when it asks.
             PresenceEvent::StateChanged { .. } | PresenceEvent::Interval { .. } => return,
         };
-        // Who came and went, or went and came, is as before.
-        let before = self.users.remove(user);
-        if before.is_none() && !self.unlisted {
+        // Also of who came and went, or went and came: a reader who asked in between believes otherwise.
+        if !self.unlisted {
             self.users.insert(user.clone(), note);
         }
         if self.users.len() > most_listed {

@@ -196,11 +196,11 @@ async fn above_a_size_only_intervals_are_told() {
     leave(&rig, "e", "e").await;
     assert_eq!(events(&mut watcher, 2).await, ["a joined 1", "b joined 2"]);
     rig.clock.advance_seconds(10);
-    assert_eq!(events(&mut watcher, 1).await, ["+c,d - ~ 4"], "who came and went is as before");
+    assert_eq!(events(&mut watcher, 1).await, ["+c,d -e ~ 4"], "of who came and went it tells the end");
     leave(&rig, "a", "a").await;
     arrive(&rig, "f", "f", Some(5)).await;
     rig.clock.advance_seconds(10);
-    assert_eq!(events(&mut watcher, 1).await, ["+ -a ~ 3"]);
+    assert_eq!(events(&mut watcher, 1).await, ["+ -a ~f 3"]);
     arrive(&rig, "g", "g", None).await;
     leave(&rig, "b", "b").await;
     leave(&rig, "c", "c").await;
@@ -270,6 +270,29 @@ async fn what_the_store_kept_from_being_told_is_told_by_an_interval() {
         }
     };
     assert_eq!(in_words(&told.items[0].change), "+ - ~ 2", "somebody came or went: ask who is there");
+}
+
+/// Between two intervals a follower sees by asking what is not true at the end of it.
+#[tokio::test]
+async fn a_follower_who_asked_within_an_interval_is_set_right() {
+    let rig = Rig::with(Settings { presence_announced_users: 2, ..settings() });
+    let mut watcher = watch(&rig).await;
+    for id in ["a", "b", "c", "d", "e"] {
+        arrive(&rig, id, id, None).await;
+    }
+    rig.clock.advance_seconds(10);
+    assert_eq!(events(&mut watcher, 3).await, ["a joined 1", "b joined 2", "+c,d,e - ~ 5"]);
+    arrive(&rig, "f", "f", None).await;
+    leave(&rig, "e", "e").await;
+    let mut known: BTreeSet<String> = ids_here(&rig).await.into_iter().collect();
+    leave(&rig, "f", "f").await;
+    arrive(&rig, "e", "e", None).await;
+    arrive(&rig, "g", "g", None).await;
+    rig.clock.advance_seconds(10);
+    let told = next(&mut watcher).await;
+    assert_eq!(in_words(&told.items[0].change), "+e,g -f ~ 6");
+    learn(&mut known, &told.items[0].change, &rig).await;
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), ids_here(&rig).await);
 }
 
 /// What a follower learns from events, and by asking when an interval lists nobody, is who is there.
