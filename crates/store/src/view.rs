@@ -50,6 +50,13 @@ pub(crate) struct Frozen {
 }
 
 impl View {
+    /// The table alone, without what the tails have.
+    pub fn of_table(&self) -> View {
+        let after = self.parts().next().map_or(Id::MIN, |part| part.after());
+        let active = Arc::new(Tail::new(self.checkpoint, after));
+        View { active, active_upto: self.checkpoint, frozen: None, ..self.clone() }
+    }
+
     /// The tails, the older one first.
     pub fn parts(&self) -> impl DoubleEndedIterator<Item = Part<'_>> {
         let frozen = self.frozen.as_ref().map(|frozen| frozen.tail.upto(frozen.mark.batch));

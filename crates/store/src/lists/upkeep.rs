@@ -114,11 +114,13 @@ fn take_out(shared: &Shared, view: &View, rows: impl Iterator<Item = Result<(u64
     let mut steps = Steps::new();
     let mut left = LISTED_AT_ONCE;
     let mut changed = Vec::new();
+    // All of them are in the table; what an import brings meanwhile may lie below them.
+    let table = view.of_table();
     for row in rows.take(LISTED_AT_ONCE) {
         let (number, mut row) = row?;
         let upto = match listed(view, &row.channel, number) {
             None => Seq::MAX,
-            Some(listed) => view.pick(number, &row.seqs, left, &mut |slot, content| {
+            Some(listed) => table.pick(number, &row.seqs, left, &mut |slot, content| {
                 left -= 1;
                 for list in listed.lists_of(content) {
                     steps.entry(list).or_default().insert(slot.id, Step::Out(slot.id));
