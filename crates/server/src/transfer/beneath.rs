@@ -4,7 +4,7 @@
 
 use super::{
     batches::{Bounds, Size},
-    import::{Import, Stage, changes_of},
+    import::{Import, Stage, below_first, changes_of},
     line::Line,
     lines::{At, Lines},
 };
@@ -185,8 +185,7 @@ impl<'a> Planner<'a> {
         let below = match self.last {
             // More is to come below it.
             Some(last) => Position { id: Id::MIN, ..last },
-            None if self.floor.seq.next() == first.seq => self.floor,
-            None => Position { id: first.id.previous(), seq: first.seq.previous() },
+            None => below_first(*first, self.floor),
         };
         self.last = Some(*last);
         match (self.first.filter(|there| there.id <= first.id), &mut self.met) {

@@ -13,7 +13,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use model::{
     AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Head, Id, Kind, Message, Payload, PayloadForm,
-    Position, RecordChange, RecordKey, Removal, Result, Seq, SeqRange, Span, Store, What,
+    Position, RecordChange, RecordKey, Removal, Result, SeqRange, Span, Store, What,
 };
 use std::{
     io::{Read, Seek},
@@ -352,13 +352,11 @@ impl<'a> Import<'a> {
             self.last_number = target.number.0;
             self.done.channels += 1;
         }
-        let below = first.seq.previous();
-        let from_start = below == Seq::START && target.floor.id == Id::MIN;
-        if from_start {
+        let below = below_first(first, target.floor);
+        if below == Position::default() {
             return Ok(is_new);
         }
-        let id = if target.floor.seq == below { target.floor.id } else { first.id.previous() };
-        self.push_to_channel(id, What::Floored(Position { id, seq: below }))?;
+        self.push_to_channel(below.id, What::Floored(below))?;
         Ok(false)
     }
 
@@ -396,6 +394,12 @@ impl<'a> Import<'a> {
         let change = ChannelChange { id, channel: channel.clone(), number: *number, what };
         self.batches.push(Change::Channel(change))
     }
+}
+
+/// What lies below the first message of a file. What the file leaves out was not removed, and may come in later.
+pub(super) fn below_first(first: Position, floor: Position) -> Position {
+    let below = first.seq.previous();
+    if floor.seq == below { floor } else { Position { id: Id::MIN, seq: below } }
 }
 
 /// What a line of a channel comes to where it is new.

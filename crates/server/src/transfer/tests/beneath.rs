@@ -595,3 +595,23 @@ fn a_channel_of_which_only_its_floor_is_left_is_gone_on_with_by_its_own_seqs() {
     assert_eq!((head(&on).seq, head(&other).seq), (Seq(4), Seq(11)));
     assert_eq!(other.store.verify(&mut |_| {}).expect("verified"), []);
 }
+
+#[test]
+fn what_a_part_of_a_history_left_out_comes_in_later() {
+    let room = channel("room");
+    let one = lived(&room, LATER, &[PUBLISH; 40]);
+    let at = |seq: u64| Id::new(LATER + seq * TICK, 0);
+    let all = exported(&one.store, &header(app()), Id::MIN);
+    let newest = exported(&one.store, &Header { after: at(30), ..header(app()) }, Id::MIN);
+    let middle = exported(&one.store, &Header { after: at(10), upto: at(30), ..header(app()) }, Id::MIN);
+    let other = OnMemory::empty();
+    for (text, messages, skipped) in
+        [(&newest, 10, 0), (&middle, 20, 0), (&all, 10, 30), (&newest, 0, 10), (&all, 0, 40)]
+    {
+        let imported = import(&other, &app(), text);
+        assert_eq!((imported.messages, imported.skipped, imported.refused), (messages, skipped, 0), "{imported:?}");
+        assert_has_no_gap(&other.store, &app());
+    }
+    super::assert_equal(&one.store, &other.store, &app());
+    assert_eq!(other.store.verify(&mut |_| {}).expect("verified"), []);
+}
