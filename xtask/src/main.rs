@@ -29,7 +29,7 @@ struct Arguments {
 enum Task {
     /// Every test: tidiness, the tests of all crates, and the vendors' own clients.
     Test,
-    /// What CI runs: format, lints with warnings as errors, and every test.
+    /// What CI runs: format, lints and documentation with warnings as errors, and every test.
     Ci,
     /// Only the rules that no compiler or lint can hold.
     Tidy,
@@ -90,6 +90,9 @@ fn run(task: Task) -> Result<()> {
             steps.command("format", cargo(&root, &["fmt", "--all", "--check"]))?;
             let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
             steps.command("lints", cargo(&root, &clippy))?;
+            let mut documentation = cargo(&root, &["doc", "--locked", "--no-deps", "--workspace", "--quiet"]);
+            documentation.env("RUSTDOCFLAGS", "-D warnings");
+            steps.command("documentation", documentation)?;
             test(&mut steps, &root)?;
         }
         Task::Tidy => tidy_step(&mut steps, &root)?,

@@ -3,7 +3,7 @@
 //!
 //! Served: everything that `service` does, but for what a vendor's dialect alone needs. Not served: WebSocket streams.
 //!
-//! A request is parsed into one [`route::Endpoint`] and typed values, becomes one call of `service::Channels`, and its
+//! A request is parsed into one `route::Endpoint` and typed values, becomes one call of `service::Channels`, and its
 //! outcome is rendered. What things mean is decided there, not here.
 
 mod auth;

@@ -24,7 +24,7 @@ pub struct Settings {
     pub runs_wait: Duration,
     /// Days of the feed that are kept, beside the newest.
     pub feed_days: usize,
-    /// Bytes of feed that are always kept; above them the feed may take [`FEED_SHARE`] of the blocks.
+    /// Bytes of feed that are always kept; above them the feed may take a twentieth of the blocks.
     pub feed_bytes_min: u64,
     /// Apps whose messages are listed by author and recipient; none leaves it as it is. Selections of other apps look at
     /// every message. An app that comes in later is caught up on by maintenance; until that is done its selections do so,

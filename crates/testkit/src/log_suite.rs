@@ -1,4 +1,4 @@
-//! The contract of [`Log`] as tests: [`log_suite!`](crate::log_suite) makes one test of each promise, for any device.
+//! The contract of [`Log`] as tests: [`log_suite!`](crate::log_suite!) makes one test of each promise, for any device.
 
 use bytes::Bytes;
 use model::Result;

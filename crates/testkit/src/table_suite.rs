@@ -1,4 +1,4 @@
-//! The contract of [`Table`] as tests: [`table_suite!`](crate::table_suite) makes one test of each promise, for any
+//! The contract of [`Table`] as tests: [`table_suite!`](crate::table_suite!) makes one test of each promise, for any
 //! device.
 
 use bytes::Bytes;
