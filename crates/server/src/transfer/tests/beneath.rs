@@ -18,6 +18,8 @@ use store::KeptStore;
 use testkit::{app, channel, store_suite::StoreUnderTest, user};
 
 const TICK: u64 = 1_000;
+/// Messages of a channel at which spans begin and end.
+const PLACES: usize = 6;
 
 /// What happens in a store. Messages are named by how many thousandths of those that are there lie before them.
 #[derive(Clone, Copy, Debug)]
@@ -253,6 +255,31 @@ impl Alike<'_> {
             let floor = |store: &KeptStore| store.floor_for(channel, keep, Id::MAX).expect("looked up");
             assert_eq!(floor(one).id, floor(other).id);
         }
+        let all = &of_other.last().expect("a page of all").messages;
+        all.iter().step_by(1 + all.len() / PLACES).for_each(|message| self.assert_place(channel, message, shift));
+    }
+
+    /// What begins or ends at a message, by its id or by its seq.
+    fn assert_place(&self, channel: &Channel, message: &Message, shift: i64) {
+        let (id, seq) = (message.id, message.seq);
+        let above = |store: &KeptStore, order, above: Seq| {
+            let (span, limit, author, custom_type, now) = (Span::ALL, 5, None, None, Id::MIN);
+            let window = Window { span, order, limit, above, author, custom_type, now };
+            store.read(channel, &window, Effort::Disk).expect("read").expect("from the disk")
+        };
+        for order in [Order::Ascending, Order::Descending] {
+            let of_one = above(self.one, order, Seq(seq.0 - shift));
+            assert_eq!(moved_page(of_one, shift), above(self.other, order, seq));
+        }
+        let behind = Span { after: id, upto: Id::MAX };
+        let up_to = Span { after: Id::MIN, upto: id };
+        for target in [Target::Span(behind), Target::Span(up_to), Target::Ids(vec![id.previous(), id])] {
+            let removable = |store: &KeptStore| store.removable(channel, &target, Id::MIN).expect("looked up");
+            assert_eq!(moved_removal(&removable(self.one), shift), removable(self.other));
+        }
+        let same = |ask: &dyn Fn(&KeptStore) -> u64| assert_eq!(ask(self.one), ask(self.other));
+        same(&|store| store.count(channel, behind, Seq::NONE, Id::MIN).expect("counted"));
+        same(&|store| store.floor_for(channel, 1, id).expect("looked up").id.raw());
     }
 
     fn assert_selected(&self, app: &AppId, selection: &Selection) {
@@ -261,8 +288,11 @@ impl Alike<'_> {
             let window = SelectionWindow { span, order, offset: 0, limit: 1000, now };
             let page = store.select(app, selection, &window).expect("selected");
             let total = store.count_selected(app, selection, span, now).expect("counted");
+            let behind = SelectionWindow { order: Order::Descending, offset: total / 3, limit: 5, ..window };
+            let behind = store.select(app, selection, &behind).expect("selected");
             let payload = |message: &Message| (message.id, message.payload.clone());
-            (page.messages.iter().map(|hit| (hit.channel.clone(), payload(&hit.message))).collect::<Vec<_>>(), total)
+            let hits = page.messages.iter().chain(&behind.messages);
+            (hits.map(|hit| (hit.channel.clone(), payload(&hit.message))).collect::<Vec<_>>(), total)
         };
         assert_eq!(selected(self.one), selected(self.other));
     }
