@@ -408,19 +408,32 @@ fn a_cut_leaves_no_gap_and_the_same_import_goes_on() {
     for Case { old, before, .. } in cases(3, 20) {
         let texts = texts(&old);
         let (app, text) = &texts[0];
-        let first = OnMemory::empty();
-        import(&first, app, text);
-        let begins = first.settle().reserved + TICK;
-        live(&first, &old, &before, Id::new(begins, 0), begins);
-        let later = || {
-            let later = OnMemory::empty();
-            live(&later, &old, &before, Id::new(begins, 0), begins);
-            later
+        let with_history = || {
+            let first = OnMemory::empty();
+            import(&first, app, text);
+            first
+        };
+        let begins = with_history().settle().reserved + TICK;
+        let from = Id::new(begins, 0);
+        let lived = |on: OnMemory| {
+            let tick = live(&on, &old, &before, from, begins);
+            (on, tick)
+        };
+        let later = || lived(OnMemory::empty()).0;
+        // A channel that is new in the file has nothing to live on with after a cut.
+        let rooms: Vec<Channel> = rooms(&old, app).into_iter().filter(|room| is_stored(&later(), room)).collect();
+        let live_on = |on: &OnMemory, tick| match rooms.is_empty() {
+            true => {}
+            false => Life { on, rooms: rooms.clone(), from, tick }.live(&before),
         };
         for n in cuts(&later(), app, text) {
+            let (first, tick) = lived(with_history());
+            live_on(&first, tick);
             let (later, done) = import_cut(later(), app, text, n);
             assert!(!done);
             assert_eq!(later.store.verify(&mut |_| {}).expect("verified"), []);
+            assert_has_no_gap(&later.store, app);
+            live_on(&later, tick);
             assert_has_no_gap(&later.store, app);
             assert_eq!(try_import(&later, app, text, SMALL).expect("imported").refused, 0);
             assert_alike(&first, &later);
