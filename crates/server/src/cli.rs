@@ -198,10 +198,11 @@ pub struct ExportArguments {
 }
 
 const IMPORT_HELP: &str = "\
-All lines are looked at first; if one is bad, it is named and nothing is changed. A channel that is not there gets the history
-with its ids, times and seqs. One that an earlier import of the same file began is gone on with, so an import that was cut
-short is simply done again. A channel with messages of its own stays as it is, and is named: ids cannot go back, so what is older cannot be
-put below; take it in as another app. The search index is made again at the next start.
+Every line is looked at before the first one is applied; the program that uses the folder must be stopped. A new channel gets its history
+with its ids, times and seqs. A channel that is there gets what ends below its first message, and what is there keeps its seqs: so a
+server can begin live, and get the history of the old one later. What overlaps with a channel stays out, and the channel is named: export
+less of it, with --to, or take it in as another app. An import that was cut short is simply done again. The search index is made again
+at the next start.
 
 Examples:
   scrollback import demo.ndjson --check
