@@ -4,7 +4,8 @@
 
 use super::{
     batches::{Bounds, Size},
-    import::{Import, Stage, below_first, changes_of},
+    changes::changes_of,
+    import::{Import, Stage, below_first},
     line::Line,
     lines::{At, Lines},
 };

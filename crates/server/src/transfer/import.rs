@@ -5,6 +5,7 @@
 
 use super::{
     batches::{Batches, Bounds, Size},
+    changes::{blank, gone},
     limits::REFUSALS_TOLD,
     line::Line,
     lines::Lines,
@@ -12,8 +13,8 @@ use super::{
 use anyhow::Context;
 use bytes::Bytes;
 use model::{
-    AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Head, Id, Kind, Message, Payload, PayloadForm,
-    Position, RecordChange, RecordKey, Removal, Result, SeqRange, Span, Store, What,
+    AppId, Change, Channel, ChannelChange, ChannelName, ChannelNumber, Head, Id, Message, Position, RecordChange,
+    RecordKey, Result, Store, What,
 };
 use std::{
     io::{Read, Seek},
@@ -400,63 +401,4 @@ impl<'a> Import<'a> {
 pub(super) fn below_first(first: Position, floor: Position) -> Position {
     let below = first.seq.previous();
     if floor.seq == below { floor } else { Position { id: Id::MIN, seq: below } }
-}
-
-/// What a line of a channel comes to where it is new.
-pub(super) fn changes_of(line: &Line) -> Vec<What> {
-    match line {
-        Line::Message { message, .. } => vec![What::Published { message: message.clone(), key: None, first: false }],
-        Line::Gone { messages, .. } => gone(messages, false).into_iter().map(|(_, what)| what).collect(),
-        Line::Edit { edit, .. } => vec![What::Edited(edit.clone())],
-        Line::Reaction { reaction, .. } => vec![What::Reacted(reaction.clone())],
-        Line::Header(_) | Line::Record { .. } | Line::Channel { .. } | Line::End { .. } => Vec::new(),
-    }
-}
-
-/// Messages in their places, and their removal.
-fn gone(messages: &[(Position, bool)], first: bool) -> Vec<(Id, What)> {
-    let place = |(index, (position, _)): (usize, &(Position, bool))| {
-        let message = Arc::new(blank(*position));
-        (position.id, What::Published { message, key: None, first: first && index == 0 })
-    };
-    let mut changes: Vec<(Id, What)> = messages.iter().enumerate().map(place).collect();
-    for expired in [false, true] {
-        let of_kind: Vec<Position> = messages.iter().filter(|(_, is)| *is == expired).map(|(at, _)| *at).collect();
-        let Some(last) = of_kind.last() else { continue };
-        let removal = Arc::new(removal(&of_kind));
-        changes.push((last.id, if expired { What::Expired(removal) } else { What::Deleted(removal) }));
-    }
-    changes
-}
-
-/// The place of a message that is gone.
-fn blank(position: Position) -> Message {
-    Message {
-        id: position.id,
-        seq: position.seq,
-        author: None,
-        recipient: None,
-        payload: Payload { form: PayloadForm::Text, bytes: Bytes::new() },
-        kind: Kind::Message,
-        custom_type: None,
-        extras: None,
-        edited_at: None,
-        expires_at: None,
-    }
-}
-
-fn removal(positions: &[Position]) -> Removal {
-    let mut seqs: Vec<SeqRange> = Vec::new();
-    for Position { seq, .. } in positions {
-        match seqs.last_mut() {
-            Some(range) if range.last.next() == *seq => range.last = *seq,
-            _ => seqs.push(SeqRange { first: *seq, last: *seq }),
-        }
-    }
-    let ends = positions.first().zip(positions.last());
-    let span = ends.map_or(Span { after: Id::MIN, upto: Id::MIN }, |(first, last)| Span {
-        after: first.id.previous(),
-        upto: last.id,
-    });
-    Removal { seqs, span, ids: positions.iter().map(|position| position.id).collect(), by: None }
 }

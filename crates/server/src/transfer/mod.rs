@@ -3,6 +3,7 @@
 
 mod batches;
 mod beneath;
+mod changes;
 mod check;
 mod command;
 mod export;
