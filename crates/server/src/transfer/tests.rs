@@ -1,6 +1,8 @@
 //! Random histories, out of one store and into another: every question has the same answer there.
 
+mod alike;
 mod beneath;
+mod life;
 
 use super::{
     batches::{Bounds, Size},
