@@ -107,6 +107,25 @@ fn a_failed_flush_is_told_and_tried_again() {
 }
 
 #[test]
+fn a_flush_that_ends_by_a_panic_is_told_to_who_waits_for_it() {
+    let (tested, mut builder) = opened(Settings::default());
+    tested.store.apply(&batch_of(&mut builder, 300)).unwrap();
+    tested.table.on_write(|| panic!("a fault of the program, put in on purpose"));
+    let store = tested.store.clone();
+    let (told, answer) = mpsc::channel();
+    std::thread::spawn(move || told.send(store.flush()));
+    let failed = answer.recv_timeout(Duration::from_secs(30)).expect("it is told").expect_err("nothing was flushed");
+    assert!(format!("{failed:?}").contains("panic"), "{failed:?}");
+    let page = tested.store.read(&channel("room"), &newest(10), Effort::Memory).unwrap();
+    assert_eq!(page.map(|page| page.messages.len()), Some(10), "reads go on");
+    tested.table.on_write(|| {});
+    let tested = tested.restart();
+    tested.store.settle(builder.shard(), 2).unwrap();
+    tested.flush();
+    assert_eq!(tested.store.status().flushes, 1);
+}
+
+#[test]
 fn a_damaged_block_is_named_and_nothing_is_made_up() {
     let (tested, mut builder) = opened(Settings::default());
     tested.store.apply(&batch_of(&mut builder, 300)).unwrap();

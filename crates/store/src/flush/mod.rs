@@ -51,6 +51,19 @@ pub(crate) struct Flusher {
     pieces: (u64, Vec<u64>),
 }
 
+/// A fault of the program ends the flush: whoever waits for it is told, and the log keeps everything.
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.views.tell(|state| {
+                state.stopping = true;
+                state.failures += 1;
+                state.last_failure = Some("the flush thread ended by a panic".into());
+            });
+        }
+    }
+}
+
 impl Flusher {
     pub fn new(shared: Arc<Shared>, feed: FeedState, changes: FeedState) -> Flusher {
         Flusher { shared, feed, changes, written: 0, facts: Vec::new(), pieces: (0, Vec::new()) }
