@@ -189,6 +189,14 @@ pub struct Removal {
 }
 
 impl Removal {
+    /// The removal of messages that are known one by one, by growing seq; at most [`crate::limits::REMOVAL_IDS`].
+    pub fn of(messages: &[Position], by: Option<UserId>) -> Removal {
+        let seqs = SeqRange::runs(messages.iter().map(|message| message.seq));
+        let id = |message: Option<&Position>| message.map_or(Id::MIN, |message| message.id);
+        let span = Span { after: id(messages.first()).previous(), upto: id(messages.last()) };
+        Removal { seqs, span, ids: messages.iter().map(|message| message.id).collect(), by }
+    }
+
     /// How many messages went.
     pub fn count(&self) -> u64 {
         self.seqs.iter().map(|range| range.count()).sum()
@@ -209,6 +217,18 @@ pub struct SeqRange {
 }
 
 impl SeqRange {
+    /// These seqs, which grow, as ranges that do not touch.
+    pub fn runs(seqs: impl IntoIterator<Item = Seq>) -> Vec<SeqRange> {
+        let mut runs: Vec<SeqRange> = Vec::new();
+        for seq in seqs {
+            match runs.last_mut() {
+                Some(run) if run.last.next() == seq => run.last = seq,
+                _ => runs.push(SeqRange { first: seq, last: seq }),
+            }
+        }
+        runs
+    }
+
     /// How many seqs it holds.
     pub fn count(self) -> u64 {
         self.last.above(self.first) + 1

@@ -6,9 +6,7 @@ use crate::{
     order::{Aim, Order, Placed, Request},
     sequencer::Sequencer,
 };
-use model::{
-    Change, ChannelNumber, Error, ErrorKind, Id, Position, Reaction, Removal, Result, Seq, SeqRange, Span, What, limits,
-};
+use model::{Change, ChannelNumber, Error, ErrorKind, Id, Position, Reaction, Removal, Result, Seq, What, limits};
 use std::sync::Arc;
 
 impl Sequencer {
@@ -147,23 +145,9 @@ impl Sequencer {
 /// A removal whose messages are known one by one, without those that are gone.
 fn without(removal: &Removal, gone: impl Fn(Seq) -> bool) -> Removal {
     let seqs = removal.seqs.iter().flat_map(|range| range.first.0..=range.last.0).map(Seq);
-    let left = seqs.zip(removal.ids.iter().copied()).filter(|(seq, _)| !gone(*seq));
-    removal_of(left.map(|(seq, id)| Position { id, seq }), removal)
-}
-
-fn removal_of(left: impl Iterator<Item = Position>, was: &Removal) -> Removal {
-    let mut seqs: Vec<SeqRange> = Vec::new();
-    let mut ids = Vec::new();
-    for Position { id, seq } in left {
-        match seqs.last_mut() {
-            Some(range) if range.last.next() == seq => range.last = seq,
-            _ => seqs.push(SeqRange { first: seq, last: seq }),
-        }
-        ids.push(id);
-    }
-    let first = ids.first().copied().unwrap_or_default();
-    let span = Span { after: first.previous(), upto: ids.last().copied().unwrap_or_default() };
-    Removal { seqs, span, ids, by: was.by.clone() }
+    let positions = seqs.zip(&removal.ids).map(|(seq, id)| Position { id: *id, seq });
+    let left: Vec<Position> = positions.filter(|position| !gone(position.seq)).collect();
+    Removal::of(&left, removal.by.clone())
 }
 
 fn not_there() -> Error {

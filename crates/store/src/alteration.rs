@@ -13,10 +13,10 @@
 use crate::{
     content::{self, User},
     settings::CONTENT_BYTES_MAX,
-    wire::{Malformed, Parsed, Reader, put_prefixed, put_run, put_seq, put_varint},
+    wire::{Malformed, Parsed, Reader, put_prefixed, put_runs, put_seq, put_varint},
 };
 use bytes::Bytes;
-use model::{Edit, Id, Position, Reaction, Removal, Seq, SeqRange, Span, Unedit, UserId, What, limits};
+use model::{Edit, Id, Position, Reaction, Removal, Seq, Span, Unedit, UserId, What, limits};
 use std::{ops::Range, sync::Arc};
 
 pub(crate) const EDITED: u8 = 3;
@@ -140,12 +140,7 @@ fn read_id(reader: &mut Reader<'_>) -> Parsed<Id> {
 
 pub(crate) fn put_removal(removal: &Removal, out: &mut Vec<u8>) {
     out.push(removal.by.is_some().into());
-    put_varint(out, removal.seqs.len() as u64);
-    let mut next = Seq::START;
-    for range in &removal.seqs {
-        put_run(out, next, *range);
-        next = range.last.next();
-    }
+    put_runs(out, &removal.seqs);
     put_varint(out, removal.span.after.raw());
     put_varint(out, removal.span.upto.raw());
     put_ids(out, &removal.ids);
@@ -156,15 +151,9 @@ pub(crate) fn put_removal(removal: &Removal, out: &mut Vec<u8>) {
 
 fn read_removal(reader: &mut Reader<'_>) -> Parsed<Removal> {
     let has_actor = read_has_actor(reader)?;
-    let count = reader.count(limits::REMOVAL_RANGES, "ranges of a removal")?;
-    let mut seqs: Vec<SeqRange> = Vec::with_capacity(count.min(1024));
-    for _ in 0..count {
-        let before = seqs.last().map(|range| range.last.next());
-        let range = reader.run(before.unwrap_or(Seq::START))?;
-        if before.is_some_and(|before| range.first <= before) {
-            return Err(Malformed("ranges of a removal"));
-        }
-        seqs.push(range);
+    let seqs = reader.runs(limits::REMOVAL_RANGES, "ranges of a removal")?;
+    if seqs.windows(2).any(|pair| pair[0].last.next() == pair[1].first) {
+        return Err(Malformed("ranges of a removal"));
     }
     let span = Span { after: read_id(reader)?, upto: read_id(reader)? };
     let ids = read_ids(reader, limits::REMOVAL_IDS, "ids of a removal")?;

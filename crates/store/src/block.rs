@@ -15,7 +15,7 @@
 use crate::{
     keys::BlockKey,
     settings::{BLOCK_MESSAGES, BLOCK_RAW_BYTES, CONTENT_BYTES_MAX},
-    wire::{Malformed, Parsed, Reader, put_run, put_varint},
+    wire::{Malformed, Parsed, Reader, put_runs, put_varint},
 };
 use bytes::Bytes;
 use model::{Id, Seq, SeqRange};
@@ -61,7 +61,7 @@ pub(crate) fn encode(channel: u64, upto: u64, rows: &[Row], cold: bool) -> (Bloc
     out.push(codec as u8);
     put_varint(&mut out, upto);
     put_varint(&mut out, rows.len() as u64);
-    put_seqs(&mut out, rows);
+    put_runs(&mut out, &SeqRange::runs(rows.iter().map(|row| row.seq)));
     put_varint(&mut out, rows[0].id.raw());
     for pair in rows.windows(2) {
         put_varint(&mut out, pair[1].id.raw() - pair[0].id.raw());
@@ -86,22 +86,6 @@ pub(crate) fn seal(key: &BlockKey, mut body: Vec<u8>) -> Bytes {
     let checksum = checksum(key, &body);
     body.extend_from_slice(&checksum.to_le_bytes());
     body.into()
-}
-
-fn put_seqs(out: &mut Vec<u8>, rows: &[Row]) {
-    let mut runs: Vec<SeqRange> = Vec::new();
-    for Row { seq, .. } in rows {
-        match runs.last_mut() {
-            Some(run) if run.last.next() == *seq => run.last = *seq,
-            _ => runs.push(SeqRange { first: *seq, last: *seq }),
-        }
-    }
-    put_varint(out, runs.len() as u64);
-    let mut next = Seq::START;
-    for run in runs {
-        put_run(out, next, run);
-        next = run.last.next();
-    }
 }
 
 fn compress(raw: Vec<u8>, cold: bool) -> (Codec, Vec<u8>) {
@@ -256,19 +240,9 @@ impl Block {
 }
 
 fn read_runs(reader: &mut Reader<'_>, count: usize) -> Parsed<Vec<SeqRange>> {
-    let runs = reader.count(count, "number of runs in a block")?;
-    let mut left = count as u64;
-    let mut found: Vec<SeqRange> = Vec::with_capacity(runs);
-    for _ in 0..runs {
-        let before = found.last().map(|run| run.last.next());
-        let run = reader.run(before.unwrap_or(Seq::START))?;
-        if before.is_some_and(|before| run.first < before) {
-            return Err(Malformed("seqs of a block"));
-        }
-        left = left.checked_sub(run.count()).ok_or(Malformed("seqs of a block"))?;
-        found.push(run);
-    }
-    if left == 0 { Ok(found) } else { Err(Malformed("seqs of a block")) }
+    let runs = reader.runs(count, "seqs of a block")?;
+    let held = runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.count()));
+    if held == Some(count as u64) { Ok(runs) } else { Err(Malformed("seqs of a block")) }
 }
 
 fn read_ids(reader: &mut Reader<'_>, count: usize) -> Parsed<Vec<Id>> {

@@ -63,19 +63,16 @@ impl View {
         ids.sort_unstable();
         ids.dedup();
         let mut removed = self.removed(place)?;
-        let mut ranges: Vec<SeqRange> = Vec::new();
+        let mut seqs = Vec::new();
         for id in ids {
             let Some(slot) = self.slot_at(place, id)? else { continue };
             let is_due = slot.expires_at.is_some_and(|due| due <= now);
             if slot.seq <= place.floor.seq || is_due || removed.has(slot.seq)? {
                 continue;
             }
-            match ranges.last_mut() {
-                Some(range) if range.last.next() == slot.seq => range.last = slot.seq,
-                _ => ranges.push(SeqRange { first: slot.seq, last: slot.seq }),
-            }
+            seqs.push(slot.seq);
         }
-        Ok(ranges)
+        Ok(SeqRange::runs(seqs))
     }
 
     fn removal_of(&self, place: &Place, seqs: Vec<SeqRange>) -> Result<Removal> {

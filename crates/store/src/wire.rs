@@ -108,14 +108,21 @@ impl<'a> Reader<'a> {
         if (-limits::SEQ..=limits::SEQ).contains(&number) { Ok(number) } else { Err(Malformed("seq")) }
     }
 
-    /// A first seq, counted from `next`, and how many there are from it on: the two ends.
-    pub fn run(&mut self, next: Seq) -> Parsed<SeqRange> {
-        let first = self.step(next.0)?;
-        let length = self.varint()?.cast_signed();
-        match first.checked_add(length) {
-            Some(end) if length > 0 && end <= limits::SEQ => Ok(SeqRange { first: Seq(first), last: Seq(end - 1) }),
-            _ => Err(Malformed("run of seqs")),
+    /// The ranges that [`put_runs`] wrote, at most `max`: they grow, and may touch.
+    pub fn runs(&mut self, max: usize, what: &'static str) -> Parsed<Vec<SeqRange>> {
+        let count = self.count(max, what)?;
+        let mut runs: Vec<SeqRange> = Vec::with_capacity(count.min(1024));
+        for _ in 0..count {
+            let before = runs.last().map(|run| run.last.next());
+            let first = Seq(self.step(before.unwrap_or(Seq::START).0)?);
+            let length = self.varint()?.cast_signed();
+            let end = first.0.checked_add(length).filter(|end| length > 0 && *end <= limits::SEQ);
+            if before.is_some_and(|before| first < before) {
+                return Err(Malformed(what));
+            }
+            runs.push(SeqRange { first, last: Seq(end.ok_or(Malformed(what))?).previous() });
         }
+        Ok(runs)
     }
 
     /// A length or a number of things, at most `max`.
@@ -164,10 +171,15 @@ pub(crate) fn put_step(out: &mut Vec<u8>, from: i64, number: i64) {
     put_varint(out, number.wrapping_sub(from).cast_unsigned());
 }
 
-/// Neighbouring seqs: the distance from `next` to the first, and how many.
-pub(crate) fn put_run(out: &mut Vec<u8>, next: Seq, run: SeqRange) {
-    put_step(out, next.0, run.first.0);
-    put_varint(out, run.count());
+/// How many ranges, and of each: the distance from the seq after the one before ([`Seq::START`] at first), and its length.
+pub(crate) fn put_runs(out: &mut Vec<u8>, runs: &[SeqRange]) {
+    put_varint(out, runs.len() as u64);
+    let mut next = Seq::START;
+    for run in runs {
+        put_step(out, next.0, run.first.0);
+        put_varint(out, run.count());
+        next = run.last.next();
+    }
 }
 
 pub(crate) fn put_prefixed(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -195,6 +207,18 @@ mod tests {
             let mut out = Vec::new();
             put_seq(&mut out, Seq(seq));
             prop_assert_eq!(Reader::new(&out).seq(), Ok(Seq(seq)));
+        }
+
+        #[test]
+        fn runs_come_back(first in -300i64..300, steps in prop::collection::vec((0i64..9, 1i64..9), 0..20)) {
+            let mut runs: Vec<SeqRange> = Vec::new();
+            for (gap, length) in steps {
+                let first = runs.last().map_or(first, |run| run.last.0 + 1) + gap;
+                runs.push(SeqRange { first: Seq(first), last: Seq(first + length - 1) });
+            }
+            let mut out = Vec::new();
+            put_runs(&mut out, &runs);
+            prop_assert_eq!(Reader::new(&out).runs(20, "runs"), Ok(runs));
         }
 
         #[test]

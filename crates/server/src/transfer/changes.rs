@@ -2,7 +2,7 @@
 
 use super::line::Line;
 use bytes::Bytes;
-use model::{Id, Kind, Message, Payload, PayloadForm, Position, Removal, SeqRange, Span, What};
+use model::{Id, Kind, Message, Payload, PayloadForm, Position, Removal, What};
 use std::sync::Arc;
 
 /// What a line of a channel comes to where it is new.
@@ -26,7 +26,7 @@ pub(super) fn gone(messages: &[(Position, bool)], first: bool) -> Vec<(Id, What)
     for expired in [false, true] {
         let of_kind: Vec<Position> = messages.iter().filter(|(_, is)| *is == expired).map(|(at, _)| *at).collect();
         let Some(last) = of_kind.last() else { continue };
-        let removal = Arc::new(removal(&of_kind));
+        let removal = Arc::new(Removal::of(&of_kind, None));
         changes.push((last.id, if expired { What::Expired(removal) } else { What::Deleted(removal) }));
     }
     changes
@@ -46,20 +46,4 @@ pub(super) fn blank(position: Position) -> Message {
         edited_at: None,
         expires_at: None,
     }
-}
-
-fn removal(positions: &[Position]) -> Removal {
-    let mut seqs: Vec<SeqRange> = Vec::new();
-    for Position { seq, .. } in positions {
-        match seqs.last_mut() {
-            Some(range) if range.last.next() == *seq => range.last = *seq,
-            _ => seqs.push(SeqRange { first: *seq, last: *seq }),
-        }
-    }
-    let ends = positions.first().zip(positions.last());
-    let span = ends.map_or(Span { after: Id::MIN, upto: Id::MIN }, |(first, last)| Span {
-        after: first.id.previous(),
-        upto: last.id,
-    });
-    Removal { seqs, span, ids: positions.iter().map(|position| position.id).collect(), by: None }
 }

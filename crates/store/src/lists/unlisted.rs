@@ -11,7 +11,7 @@ use crate::{
     keys,
     rows::{open, seal},
     settings::NAME_BYTES_MAX,
-    wire::{Malformed, Parsed, Reader, put_prefixed, put_run, put_varint},
+    wire::{Malformed, Parsed, Reader, put_prefixed, put_runs},
 };
 use bytes::Bytes;
 use model::{AppId, Channel, Result, Seq, SeqRange};
@@ -61,12 +61,7 @@ impl Unlisted {
         keys::put_channel(&mut name, &self.channel);
         let mut out = Vec::with_capacity(name.len() + self.seqs.len() * 4 + 16);
         put_prefixed(&mut out, &name);
-        put_varint(&mut out, self.seqs.len() as u64);
-        let mut next = Seq::START;
-        for range in &self.seqs {
-            put_run(&mut out, next, *range);
-            next = range.last.next();
-        }
+        put_runs(&mut out, &self.seqs);
         seal(key, &out)
     }
 
@@ -74,16 +69,7 @@ impl Unlisted {
         let fields = open(key, value)?;
         let mut reader = Reader::new(&fields);
         let channel = keys::parse_channel(reader.prefixed(NAME_BYTES_MAX)?)?;
-        let count = reader.count(fields.len(), "ranges to take out of lists")?;
-        let mut seqs: Vec<SeqRange> = Vec::with_capacity(count);
-        for _ in 0..count {
-            let before = seqs.last().map(|range| range.last.next());
-            let range = reader.run(before.unwrap_or(Seq::START))?;
-            if before.is_some_and(|before| range.first < before) {
-                return Err(Malformed("ranges to take out of lists"));
-            }
-            seqs.push(range);
-        }
+        let seqs = reader.runs(fields.len(), "ranges to take out of lists")?;
         reader.end()?;
         Ok(Unlisted { channel, seqs })
     }
