@@ -123,7 +123,7 @@ impl Realm {
         let (caller, channel) = self.place(view);
         let reach = Reach::Span { span: Span { after: Id::MIN, upto }, order: Order::Descending };
         let page = self.channels.history(&caller, &channel, &Query::of(reach, 1)).await?;
-        Ok(page.page.messages.last().map(|message| Position { id: message.id, seq: message.seq }))
+        Ok(page.page.messages.last().map(|message| message.position()))
     }
 
     async fn last_read(&self, view: &View, mark: Position) -> Answer<wire::Update> {

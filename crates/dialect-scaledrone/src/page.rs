@@ -33,7 +33,7 @@ pub fn render(history: &History, limit: u32) -> String {
     let messages: Vec<String> = page.messages.iter().map(|message| render_message(message)).collect();
     let mut out = format!("{{\"messages\":[{}],\"page\":{{", messages.join(","));
     let end = |message: Option<&std::sync::Arc<Message>>| {
-        message.map_or("null".to_owned(), |message| position(Position { id: message.id, seq: message.seq }))
+        message.map_or("null".to_owned(), |message| position(message.position()))
     };
     let (after, upto) = (page.covered.after, page.covered.upto);
     let link = |show: bool, bound: String| match show {

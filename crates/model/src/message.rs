@@ -1,6 +1,6 @@
 //! A message as it is stored and as it is read.
 
-use crate::{Id, Seq, UserId};
+use crate::{Id, Position, Seq, UserId};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -30,6 +30,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// Where it lies.
+    pub fn position(&self) -> Position {
+        Position { id: self.id, seq: self.seq }
+    }
+
     /// About how many bytes it takes in memory: what byte-bounded queues count.
     pub fn cost(&self) -> usize {
         size_of::<Message>() + self.payload.bytes.len() + self.extras.as_ref().map_or(0, Bytes::len)

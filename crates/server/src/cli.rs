@@ -199,10 +199,10 @@ pub struct ExportArguments {
 
 const IMPORT_HELP: &str = "\
 All lines are looked at first; if one is bad, it is named and nothing is changed. The program that uses the folder must be stopped.
-A new channel gets its history with its ids, times and seqs. A channel that is there gets what ends below its first message, and what is there keeps its seqs: so a
-server can begin live, and get the history of the old one later. What overlaps with a channel stays out, and the channel is named: export
-less of it, with --to, or take it in as another app. An import that was cut short is simply done again. The search index is made again
-at the next start.
+A new channel gets its history with its ids, times and seqs. A channel that is there gets what ends below its first message,
+and what is there keeps its seqs: so a server can begin live, and get the history of the old one later. What overlaps with a
+channel stays out, and the channel is named: export less of it, with --to, or take it in as another app. An import that was cut
+short is simply done again. The search index is made again at the next start.
 
 Examples:
   scrollback import demo.ndjson --check

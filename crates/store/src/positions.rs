@@ -25,9 +25,7 @@ impl View {
         self.walk_on(&place, reach, true, &mut visitor)?;
         Ok(visitor.found)
     }
-}
 
-impl View {
     /// See [`crate::KeptStore::position_of`].
     pub fn position_of(&self, channel: &Channel, id: Id, names: &NameCache) -> Result<Option<Position>> {
         let Some(place) = self.place(channel, names)? else { return Ok(None) };

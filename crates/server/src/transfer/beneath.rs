@@ -5,7 +5,7 @@
 use super::{
     batches::{Bounds, Size},
     changes::changes_of,
-    import::{Import, Stage, below_first},
+    import::{Import, Stage, Target, below_first},
     line::Line,
     lines::{At, Lines},
 };
@@ -40,8 +40,7 @@ impl Import<'_> {
     /// Brings the rest of a channel, from the first line of it that has a position.
     pub(super) fn beneath<R: Read + Seek>(&mut self, lines: &mut Lines<R>) -> anyhow::Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
-        let first = self.batches.store.first_position(&target.channel)?;
-        let mut planner = Planner::new(self.batches.store, self.batches.bounds, &target.channel, first, target.floor);
+        let mut planner = Planner::new(self.batches.store, self.batches.bounds, target);
         let end = planner.read(lines)?;
         let Some(plan) = planner.plan(end)? else {
             self.refuse_channel();
@@ -49,20 +48,15 @@ impl Import<'_> {
         };
         self.done.beneath += u64::from(!plan.parts.is_empty());
         self.done.skipped += plan.skipped;
-        self.apply_plan(&plan, first, lines)?;
+        self.apply_plan(&plan, lines)?;
         self.target = None;
         lines.go_to(plan.end)
     }
 
-    fn apply_plan<R: Read + Seek>(
-        &mut self,
-        plan: &Plan,
-        first: Option<Position>,
-        lines: &mut Lines<R>,
-    ) -> anyhow::Result<()> {
+    fn apply_plan<R: Read + Seek>(&mut self, plan: &Plan, lines: &mut Lines<R>) -> anyhow::Result<()> {
         let Some(target) = &mut self.target else { return Ok(()) };
         target.shift = plan.shift;
-        if let (Some((from, to)), Some(first)) = (plan.first, first) {
+        if let (Some((from, to)), Some(first)) = (plan.first, target.first) {
             // If it was split, the last of what belongs to it may be missing.
             target.there.last = first;
             target.stage = Stage::Passing;
@@ -140,19 +134,13 @@ struct Unit {
 }
 
 impl<'a> Planner<'a> {
-    fn new(
-        store: &'a KeptStore,
-        bounds: Bounds,
-        channel: &'a Channel,
-        first: Option<Position>,
-        floor: Position,
-    ) -> Planner<'a> {
+    fn new(store: &'a KeptStore, bounds: Bounds, target: &'a Target) -> Planner<'a> {
         Planner {
             store,
             bounds,
-            channel,
-            first,
-            floor,
+            channel: &target.channel,
+            first: target.first,
+            floor: target.floor,
             parts: Vec::new(),
             part: Size::default(),
             unit: None,
@@ -165,19 +153,21 @@ impl<'a> Planner<'a> {
 
     /// Reads up to the end of the channel; where that is.
     fn read<R: Read + Seek>(&mut self, lines: &mut Lines<R>) -> anyhow::Result<At> {
-        loop {
+        let end = loop {
             let at = lines.at();
-            let Some(line) = lines.parsed()? else { break self.end(at) };
+            let Some(line) = lines.parsed()? else { break at };
             let positions = line.positions();
             match &line {
                 Line::Message { .. } => self.begin_unit(at, &positions, false),
                 Line::Gone { .. } => self.begin_unit(at, &positions, true),
                 Line::Reaction { id, reaction, .. } => self.clashes |= self.is_taken(*id, reaction)?,
                 Line::Edit { .. } => {}
-                Line::Header(_) | Line::Record { .. } | Line::Channel { .. } | Line::End { .. } => break self.end(at),
+                Line::Header(_) | Line::Record { .. } | Line::Channel { .. } | Line::End { .. } => break at,
             }
             self.add(&line);
-        }
+        };
+        self.end_unit();
+        Ok(end)
     }
 
     fn begin_unit(&mut self, at: At, positions: &[Position], is_gone: bool) {
@@ -223,11 +213,6 @@ impl<'a> Planner<'a> {
         } else {
             self.part = together;
         }
-    }
-
-    fn end(&mut self, at: At) -> anyhow::Result<At> {
-        self.end_unit();
-        Ok(at)
     }
 
     /// Whether another reaction of the channel has this id.

@@ -69,7 +69,7 @@ impl Check {
             Line::Channel { channel, floor, head } => self.channel(channel, *floor, *head),
             Line::Message { channel, message } => {
                 self.messages += 1;
-                self.stored(channel, Position { id: message.id, seq: message.seq })?;
+                self.stored(channel, message.position())?;
                 self.set_message(Some((message.id, message.id, message.id)));
                 Ok(())
             }

@@ -147,7 +147,7 @@ impl Export<'_> {
                 self.add_gone(channel, next, &mut run)?;
             }
             if message.is_expired(self.now) {
-                self.add_gone(channel, (Position { id: message.id, seq: message.seq }, true), &mut run)?;
+                self.add_gone(channel, (message.position(), true), &mut run)?;
                 continue;
             }
             self.end_run(channel, &mut run)?;

@@ -60,6 +60,8 @@ pub(super) struct Target {
     number: ChannelNumber,
     /// What the store had of it before.
     pub there: Head,
+    /// The first message of it that lies above the floor, there or gone.
+    pub first: Option<Position>,
     pub floor: Position,
     pub stage: Stage,
     /// What is added to the seqs of the file.
@@ -103,7 +105,7 @@ impl<'a> Import<'a> {
         loop {
             let at = lines.at();
             let Some(line) = lines.parsed()? else { break };
-            if self.lies_beneath(&line)? {
+            if self.lies_beneath(&line) {
                 lines.go_to(at)?;
                 self.beneath(lines)?;
             } else {
@@ -175,25 +177,20 @@ impl<'a> Import<'a> {
         let there = self.batches.store.heads(std::slice::from_ref(&channel))?[0];
         let is_empty = there.last == Position::default() && there.floor == Position::default();
         let stage = if is_empty { Stage::New } else { Stage::Looking };
+        let first = if is_empty { None } else { self.batches.store.first_position(&channel)? };
         let is_new = there.number == ChannelNumber::NONE;
         let number = if is_new { ChannelNumber(self.last_number + 1) } else { there.number };
         let (shift, last, passed) = (0, None, Size::default());
-        self.target = Some(Target { channel, number, there, floor, stage, shift, last, passed });
+        self.target = Some(Target { channel, number, there, first, floor, stage, shift, last, passed });
         Ok(())
     }
 
     /// Whether this line begins a history that lies below a channel of which nothing was removed from below.
-    fn lies_beneath(&self, line: &Line) -> anyhow::Result<bool> {
-        let Some(target) = self.target.as_ref().filter(|target| target.stage == Stage::Looking) else {
-            return Ok(false);
-        };
-        let positions = line.positions();
-        let Some(begins) = positions.first().filter(|_| target.there.floor.id == Id::MIN && target.last.is_none())
-        else {
-            return Ok(false);
-        };
-        let first = self.batches.store.first_position(&target.channel)?;
-        Ok(first.is_none_or(|first| begins.id < first.id))
+    fn lies_beneath(&self, line: &Line) -> bool {
+        let Some(target) = self.target.as_ref().filter(|target| target.stage == Stage::Looking) else { return false };
+        target.there.floor.id == Id::MIN
+            && target.last.is_none()
+            && line.positions().first().is_some_and(|begins| target.first.is_none_or(|first| begins.id < first.id))
     }
 
     /// The line with the seqs that its messages have in the store.
@@ -250,7 +247,7 @@ impl<'a> Import<'a> {
     }
 
     fn message(&mut self, message: Arc<Message>) -> anyhow::Result<()> {
-        let position = Position { id: message.id, seq: message.seq };
+        let position = message.position();
         let Some(first) = self.place(position)? else {
             if let Some(target) = &mut self.target {
                 let what = What::Published { message, key: None, first: false };

@@ -92,7 +92,7 @@ impl Line {
     /// Where the messages are that it is about to place, there or gone.
     pub fn positions(&self) -> Vec<Position> {
         match self {
-            Line::Message { message, .. } => vec![Position { id: message.id, seq: message.seq }],
+            Line::Message { message, .. } => vec![message.position()],
             Line::Gone { messages, .. } => messages.iter().map(|(position, _)| *position).collect(),
             Line::Header(_)
             | Line::Record { .. }

@@ -37,8 +37,14 @@ pub(crate) struct Altering<'a> {
 }
 
 impl<'a> Altering<'a> {
-    /// Reads what the table knows of the channel.
-    pub fn begin(view: &'a View, frozen: Part<'a>, number: u64, upto: u64) -> Result<Altering<'a>> {
+    /// Reads what the table knows of the channel. `upto` is the last batch of the flush, `imported` the newest id in the
+    /// channel of what an import brought.
+    pub fn begin(
+        view: &'a View,
+        frozen: Part<'a>,
+        number: u64,
+        (upto, imported): (u64, Option<Id>),
+    ) -> Result<Altering<'a>> {
         let key = keys::facts_row(number);
         let known = view.get(Space::Channels, &key)?.map(|value| Facts::decode(&key, &value)).transpose()?;
         let known = known.unwrap_or_default();
@@ -47,7 +53,6 @@ impl<'a> Altering<'a> {
             false => None,
         };
         let removed = Removed::of_frozen(view, number, root, frozen);
-        let imported = frozen.imported_upto(number)?;
         // An import may bring what lies below everything that was ever there, and then says where the floor is.
         let moves = |floor: &Position| floor.seq > known.floor.seq || imported.is_some();
         let floor = frozen.floor(number).filter(moves).unwrap_or(known.floor);

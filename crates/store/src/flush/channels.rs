@@ -34,15 +34,16 @@ impl Flusher {
     fn write_one(&mut self, view: &View, part: Part<'_>, number: u64, pieces: &mut Pieces<'_>) -> Result<()> {
         let is_new = part.ends(number)?.is_some_and(|ends| ends.is_new);
         let is_altered = part.with_altered(number, |_| ()).is_some();
-        let alters = is_altered || part.can_expire(number) || part.imported_upto(number)?.is_some();
+        let imported = part.imported_upto(number)?;
+        let alters = is_altered || part.can_expire(number) || imported.is_some();
         // A channel that ever lost something drops it from what is rewritten; one that did not has nothing to be read.
         let mut altering = match alters || (merge::reads_back(part, number)? && view.has_facts(number)?) {
-            true => Some(Altering::begin(view, part, number, pieces.upto)?),
+            true => Some(Altering::begin(view, part, number, (pieces.upto, imported))?),
             false => None,
         };
         let fates = (altering.as_mut(), lists::flush::keeps_removed(view, part, number)?);
         if let Some(flushed) = merge::flush_channel(view, part, number, pieces.upto, fates, pieces)? {
-            write_channel(view, part, number, &flushed, pieces)?;
+            write_channel(view, number, &flushed, imported.is_some(), pieces)?;
         }
         match altering.filter(|_| alters) {
             Some(altering) => self.facts.push((number, altering.write(pieces)?)),
@@ -53,12 +54,18 @@ impl Flusher {
     }
 }
 
-fn write_channel(view: &View, part: Part<'_>, number: u64, flushed: &Flushed, pieces: &mut Pieces<'_>) -> Result<()> {
+fn write_channel(
+    view: &View,
+    number: u64,
+    flushed: &Flushed,
+    is_imported: bool,
+    pieces: &mut Pieces<'_>,
+) -> Result<()> {
     let key = keys::channel_row_of(&flushed.name);
     let (id, seq) = flushed.last;
     let mut last = Position { id, seq };
     // What an import brings may lie below what is there.
-    if part.imported_upto(number)?.is_some()
+    if is_imported
         && let Some(row) = view.channel_row(&key)?
         && row.last.id > id
     {
