@@ -32,7 +32,8 @@ use std::{
 };
 use store::{KeptStore, Settings};
 use testkit::{
-    BatchBuilder, Fields, LogDisk, TableDisk, app, channel, random, removal_of, store_suite::StoreUnderTest, user,
+    BatchBuilder, Fields, LogDisk, OnMemory, TableDisk, app, channel, random, removal_of, store_suite::StoreUnderTest,
+    user,
 };
 
 const CASES: usize = 20;
@@ -43,54 +44,25 @@ const SMALL: Bounds = Bounds { batch: Size { bytes: 1 << 20, changes: 5 }, unit:
 /// Above those of a random run.
 const LATE_EPOCH: u64 = 1_000_000;
 
-/// A store and the devices below it, which outlive it.
-struct OnMemory {
-    store: KeptStore,
-    log: LogDisk,
-    table: TableDisk,
+/// A store on these disks, with lists of these apps; `None` leaves them as they are.
+fn opened(log: LogDisk, table: TableDisk, indexed_apps: Option<BTreeSet<AppId>>) -> OnMemory {
+    let settings = Settings { tail_bytes: 4 << 10, piece_bytes: 2 << 10, indexed_apps, ..Settings::default() };
+    OnMemory::open(log, table, settings)
 }
 
-impl OnMemory {
-    fn open(log: LogDisk, table: TableDisk) -> OnMemory {
-        OnMemory::listing(log, table, Some(apps().into()))
-    }
-
-    /// With lists of these apps; `None` leaves them as they are.
-    fn listing(log: LogDisk, table: TableDisk, indexed_apps: Option<BTreeSet<AppId>>) -> OnMemory {
-        let settings = Settings { tail_bytes: 4 << 10, piece_bytes: 2 << 10, indexed_apps, ..Settings::default() };
-        let store = KeptStore::open(Box::new(log.open()), Arc::new(table.open()), settings).expect("it opens");
-        OnMemory { store, log, table }
-    }
-
-    fn empty() -> OnMemory {
-        OnMemory::settled(LogDisk::new(), TableDisk::new())
-    }
-
-    fn settled(log: LogDisk, table: TableDisk) -> OnMemory {
-        let opened = OnMemory::open(log, table);
-        opened.settle();
-        opened
-    }
-
-    fn settle(&self) -> model::Settled {
-        let settle = |epoch| self.store.settle(ShardId::default(), epoch);
-        settle(1).or_else(|_| settle(LATE_EPOCH)).expect("settled")
-    }
+fn settled(log: LogDisk, table: TableDisk) -> OnMemory {
+    let opened = opened(log, table, Some(apps().into()));
+    settle(&opened);
+    opened
 }
 
-impl StoreUnderTest for OnMemory {
-    fn store(&self) -> &dyn Store {
-        &self.store
-    }
+fn empty() -> OnMemory {
+    settled(LogDisk::new(), TableDisk::new())
+}
 
-    fn restart(self) -> OnMemory {
-        self.store.close();
-        OnMemory::open(self.log, self.table)
-    }
-
-    fn flush(&self) {
-        self.store.flush().expect("flushed");
-    }
+fn settle(on: &OnMemory) -> model::Settled {
+    let settle = |epoch| on.store.settle(ShardId::default(), epoch);
+    settle(1).or_else(|_| settle(LATE_EPOCH)).expect("settled")
 }
 
 fn header(app: AppId) -> Header {
@@ -120,7 +92,7 @@ fn import(to: &OnMemory, app: &AppId, text: &[u8]) -> Imported {
 }
 
 fn try_import(to: &OnMemory, app: &AppId, text: &[u8], bounds: Bounds) -> anyhow::Result<Imported> {
-    let import = Import::new(&to.store, app.clone(), to.settle().last_number, bounds);
+    let import = Import::new(&to.store, app.clone(), settle(to).last_number, bounds);
     import.run(&mut Lines::of(Cursor::new(text))?, &mut |_| {})
 }
 
@@ -135,19 +107,17 @@ fn cuts(to: &OnMemory, app: &AppId, text: &[u8]) -> impl Iterator<Item = usize> 
 
 /// Imports until the power goes, in the `n`th batch; what is left then, and whether it came to its end before.
 fn import_cut(to: OnMemory, app: &AppId, text: &[u8], n: usize) -> (OnMemory, bool) {
-    let (appends, log) = (AtomicUsize::new(0), to.log.clone());
-    let disk = log.clone();
-    log.on_append(move |_| {
+    let (appends, disk) = (AtomicUsize::new(0), to.log.clone());
+    to.log.on_append(move |_| {
         if appends.fetch_add(1, Ordering::Relaxed) == n {
             disk.cut_power(false);
         }
     });
     let done = try_import(&to, app, text, SMALL).is_ok();
-    log.on_append(|_| {});
-    to.table.cut_power();
-    let OnMemory { store, log, table } = to;
-    drop(store);
-    (OnMemory::settled(log, table), done)
+    to.log.on_append(|_| {});
+    let left = to.crash();
+    settle(&left);
+    (left, done)
 }
 
 fn pages(store: &KeptStore, channel: &Channel) -> Vec<Page> {
@@ -250,9 +220,9 @@ fn random_stores(cases: usize) -> impl Iterator<Item = OnMemory> {
     (0..cases).map(move |_| {
         let steps = random::steps().new_tree(&mut runner).expect("steps").current();
         let (log, table) = (LogDisk::new(), TableDisk::new());
-        let opened = || OnMemory::open(log.clone(), table.clone());
+        let opened = || opened(log.clone(), table.clone(), Some(apps().into()));
         random::drive(opened, &steps).expect("the store keeps its contract");
-        OnMemory::settled(log.clone(), table.clone())
+        settled(log.clone(), table.clone())
     })
 }
 
@@ -263,7 +233,7 @@ fn apps() -> [AppId; 2] {
 #[test]
 fn an_imported_history_answers_every_question_as_the_one_it_came_from() {
     for one in random_stores(CASES) {
-        let other = OnMemory::empty();
+        let other = empty();
         for app in apps() {
             let text = exported(&one.store, &header(app.clone()), Id::MIN);
             let first = import(&other, &app, &text);
@@ -278,7 +248,8 @@ fn an_imported_history_answers_every_question_as_the_one_it_came_from() {
         let feed = other.store.feed(ShardId::default(), Span::ALL, 1000).expect("read");
         assert!(feed.items.is_empty(), "no feed tells what was imported");
         assert_eq!(other.store.verify(&mut |_| {}).expect("verified"), []);
-        let reopened = OnMemory::settled(other.log, other.table);
+        let reopened = other.restart();
+        settle(&reopened);
         apps().iter().for_each(|app| assert_equal(&one.store, &reopened.store, app));
         assert_eq!(reopened.store.verify(&mut |_| {}).expect("verified"), []);
     }
@@ -287,14 +258,14 @@ fn an_imported_history_answers_every_question_as_the_one_it_came_from() {
 #[test]
 fn an_imported_history_is_listed_when_lists_are_asked_for_later() {
     for one in random_stores(3) {
-        let other = OnMemory::listing(LogDisk::new(), TableDisk::new(), None);
-        other.settle();
+        let other = opened(LogDisk::new(), TableDisk::new(), None);
+        settle(&other);
         for app in apps() {
             import(&other, &app, &exported(&one.store, &header(app.clone()), Id::MIN));
         }
-        let OnMemory { store, log, table } = other;
+        let OnMemory { store, log, table, .. } = other;
         drop(store);
-        let other = OnMemory::settled(log, table);
+        let other = settled(log, table);
         while other.store.sweep(std::time::Duration::from_secs(1)).expect("maintained") {}
         apps().iter().for_each(|app| assert_equal(&one.store, &other.store, app));
         assert_eq!(other.store.verify(&mut |_| {}).expect("verified"), []);
@@ -305,8 +276,8 @@ fn an_imported_history_is_listed_when_lists_are_asked_for_later() {
 fn an_import_that_is_cut_anywhere_is_gone_on_with() {
     for one in random_stores(4) {
         let text = exported(&one.store, &header(app()), Id::MIN);
-        for n in cuts(&OnMemory::empty(), &app(), &text) {
-            let (other, done) = import_cut(OnMemory::empty(), &app(), &text, n);
+        for n in cuts(&empty(), &app(), &text) {
+            let (other, done) = import_cut(empty(), &app(), &text, n);
             assert!(!done);
             assert_eq!(other.store.verify(&mut |_| {}).expect("verified"), []);
             try_import(&other, &app(), &text, SMALL).expect("imported");
@@ -342,7 +313,7 @@ fn an_export_that_is_cut_anywhere_is_gone_on_with() {
 
 /// A store with one channel: ten messages, some edited, deleted, with reactions, and one that is due at `due`.
 fn story(due: Id) -> (OnMemory, BatchBuilder) {
-    let one = OnMemory::empty();
+    let one = empty();
     let mut builder = BatchBuilder::new();
     let room = channel("room");
     let mut messages: Vec<_> = (0..9).map(|number| builder.publish(&room, &format!("{number}"))).collect();
@@ -360,7 +331,7 @@ fn story(due: Id) -> (OnMemory, BatchBuilder) {
 fn what_is_due_at_the_moment_of_an_export_has_expired_in_it() {
     let due = Id::new(testkit::FIRST_TICK + 5_000, 0);
     let (one, _) = story(due);
-    let other = OnMemory::empty();
+    let other = empty();
     import(&other, &app(), &exported(&one.store, &header(app()), due));
     let room = channel("room");
     same(&one.store, &other.store, "count", |store| store.count(&room, Span::ALL, Seq::NONE, due));
@@ -376,7 +347,7 @@ fn part_of_a_history_keeps_its_seqs_and_begins_with_a_floor() {
     let (one, _) = story(Id::MAX);
     let ids: Vec<Id> = all_messages(&pages(&one.store, &channel("room"))[..4]).map(|message| message.id).collect();
     let part = Header { after: ids[1], upto: ids[4], ..header(app()) };
-    let other = OnMemory::empty();
+    let other = empty();
     let imported = import(&other, &app(), &exported(&one.store, &part, Id::MIN));
     assert!(imported.messages > 0);
     let page = pages(&other.store, &channel("room")).remove(8);
@@ -388,9 +359,9 @@ fn part_of_a_history_keeps_its_seqs_and_begins_with_a_floor() {
 fn new_messages_go_on_above_an_imported_history_also_in_the_future() {
     let (one, _) = story(Id::MAX);
     let text = exported(&one.store, &header(app()), Id::MIN);
-    let other = OnMemory::empty();
+    let other = empty();
     import(&other, &app(), &text);
-    let settled = other.settle();
+    let settled = settle(&other);
     let newest = all_messages(&pages(&one.store, &channel("room"))).map(|message| message.id).max().expect("messages");
     assert!(settled.reserved >= newest.ticks(), "ids of this store lie above those that came in");
 }
@@ -399,11 +370,11 @@ fn new_messages_go_on_above_an_imported_history_also_in_the_future() {
 fn an_import_again_brings_back_nothing_that_has_changed_since() {
     let (one, _) = story(Id::MAX);
     let text = exported(&one.store, &header(app()), Id::MIN);
-    let other = OnMemory::empty();
+    let other = empty();
     import(&other, &app(), &text);
     let room = channel("room");
     let mut builder = BatchBuilder::new();
-    builder.take_over(other.settle());
+    builder.take_over(settle(&other));
     // A life of its own: the last message goes, and one more comes.
     let head = other.store.heads(std::slice::from_ref(&room)).expect("read")[0];
     let all = pages(&other.store, &room).remove(8).messages;
@@ -430,7 +401,7 @@ impl GoOn for BatchBuilder {
         all: &[Arc<Message>],
     ) -> model::Batch {
         use model::{Batch, Change, ChannelChange, What};
-        let settled = store.settle();
+        let settled = settle(store);
         let last = all.last().expect("messages");
         let ids = (1..).map(|tick| Id::new(settled.reserved + tick, 0));
         let next =
@@ -450,7 +421,7 @@ impl GoOn for BatchBuilder {
 
 #[test]
 fn a_message_with_more_than_fits_a_batch_is_finished_by_the_next_import() {
-    let one = OnMemory::empty();
+    let one = empty();
     let mut builder = BatchBuilder::new();
     let room = channel("room");
     let message = builder.publish(&room, "much edited");
@@ -462,7 +433,7 @@ fn a_message_with_more_than_fits_a_batch_is_finished_by_the_next_import() {
     }
     let text = exported(&one.store, &header(app()), Id::MIN);
     for n in 0..10 {
-        let (other, _) = import_cut(OnMemory::empty(), &app(), &text, n);
+        let (other, _) = import_cut(empty(), &app(), &text, n);
         try_import(&other, &app(), &text, SMALL).expect("imported");
         assert_equal(&one.store, &other.store, &app());
     }

@@ -1,11 +1,11 @@
 //! History that comes in below what is there: but for its seqs, a store answers as if it had been there from the beginning.
 
 use super::{
-    Header, OnMemory, SMALL,
+    Header, SMALL,
     alike::Alike,
-    apps, cuts, exported, header, import, import_cut,
+    apps, cuts, empty, exported, header, import, import_cut,
     life::{Life, Step, TICK, steps},
-    pages, random_stores, story, try_import,
+    pages, random_stores, settle, story, try_import,
 };
 use model::{AppId, Channel, Id, Position, Seq, Span, Store};
 use proptest::{
@@ -13,7 +13,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use store::KeptStore;
-use testkit::{app, channel};
+use testkit::{OnMemory, app, channel, store_suite::StoreUnderTest};
 
 /// An old history, and what happens in a store that has it and in one that gets it later.
 struct Case {
@@ -66,11 +66,11 @@ fn assert_alike(one: &OnMemory, other: &OnMemory) {
 fn what_comes_in_beneath_is_as_if_it_had_been_there_from_the_beginning() {
     for Case { old, before, after } in cases(12, 50) {
         let texts = texts(&old);
-        let first = OnMemory::empty();
+        let first = empty();
         texts.iter().for_each(|(app, text)| drop(import(&first, app, text)));
-        let begins = first.settle().reserved + TICK;
+        let begins = settle(&first).reserved + TICK;
         let from = Id::new(begins, 0);
-        let later = OnMemory::empty();
+        let later = empty();
         let tick = live(&first, &old, &before, from, begins);
         assert_eq!(live(&later, &old, &before, from, begins), tick);
         for (app, text) in &texts {
@@ -85,9 +85,8 @@ fn what_comes_in_beneath_is_as_if_it_had_been_there_from_the_beginning() {
         assert_alike(&first, &later);
         assert_eq!(live(&first, &old, &after, Id::MIN, tick), live(&later, &old, &after, Id::MIN, tick));
         assert_alike(&first, &later);
-        let OnMemory { store, log, table } = later;
-        drop(store);
-        let later = OnMemory::settled(log, table);
+        let later = later.restart();
+        settle(&later);
         assert_alike(&first, &later);
         for (app, text) in &texts {
             let again = import(&later, app, text);
@@ -95,7 +94,7 @@ fn what_comes_in_beneath_is_as_if_it_had_been_there_from_the_beginning() {
         }
         assert_alike(&first, &later);
         // And out of it again, with seqs from below the start.
-        let third = OnMemory::empty();
+        let third = empty();
         for app in apps() {
             let text = exported(&later.store, &header(app.clone()), Id::MIN);
             assert_eq!(import(&third, &app, &text).refused, 0);
@@ -110,17 +109,17 @@ fn a_cut_leaves_no_gap_and_the_same_import_goes_on() {
         let texts = texts(&old);
         let (app, text) = &texts[0];
         let with_history = || {
-            let first = OnMemory::empty();
+            let first = empty();
             import(&first, app, text);
             first
         };
-        let begins = with_history().settle().reserved + TICK;
+        let begins = settle(&with_history()).reserved + TICK;
         let from = Id::new(begins, 0);
         let lived = |on: OnMemory| {
             let tick = live(&on, &old, &before, from, begins);
             (on, tick)
         };
-        let later = || lived(OnMemory::empty()).0;
+        let later = || lived(empty()).0;
         // A channel that is new in the file has nothing to live on with after a cut.
         let rooms: Vec<Channel> = rooms(&old, app).into_iter().filter(|room| is_stored(&later(), room)).collect();
         let live_on = |on: &OnMemory, tick| match rooms.is_empty() {
@@ -153,7 +152,7 @@ fn assert_has_no_gap(store: &KeptStore, app: &AppId) {
 
 /// A store in which a channel has lived from a tick on.
 fn lived(room: &Channel, tick: u64, steps: &[Step]) -> OnMemory {
-    let on = OnMemory::empty();
+    let on = empty();
     Life { on: &on, rooms: vec![room.clone()], from: Id::MIN, tick }.live(steps);
     on
 }
@@ -197,7 +196,7 @@ fn a_reaction_with_the_id_of_another_keeps_its_channel_out() {
     let room = channel("room");
     let id = old.store.reactions(&room, Span::ALL, None, 10).expect("read")[0].id;
     for (at, is_refused) in [(id.ticks(), true), (id.ticks() + 1, false)] {
-        let on = OnMemory::empty();
+        let on = empty();
         let mut life = Life { on: &on, rooms: vec![room.clone()], from: Id::MIN, tick: id.ticks() - 1 };
         life.publish(&room, 0, None);
         life.tick = at;
@@ -248,7 +247,7 @@ fn assert_gone_on_with(room: &Channel, text: &[u8], then: &[Step]) {
         life.tick
     };
     for n in 0.. {
-        let (first, later) = (OnMemory::empty(), OnMemory::empty());
+        let (first, later) = (empty(), empty());
         import(&first, &app(), text);
         let tick = live(&first, &[PUBLISH; 3], LATER);
         live(&later, &[PUBLISH; 3], LATER);
@@ -301,7 +300,7 @@ fn what_is_published_above_an_imported_history_counts_on_from_it() {
     let on = lived(&room, LATER, &[PUBLISH; 3]);
     import(&on, &app(), &text_of(&room, LATER / 2, &[PUBLISH; 40]));
     let old = Header { upto: Id::new(LATER, 0), ..header(app()) };
-    let (other, text) = (OnMemory::empty(), exported(&on.store, &old, Id::MIN));
+    let (other, text) = (empty(), exported(&on.store, &old, Id::MIN));
     assert_eq!(import(&other, &app(), &text).messages, 40);
     Life { on: &other, rooms: vec![room.clone()], from: Id::MIN, tick: LATER }.live(&[PUBLISH; 3]);
     assert_alike(&on, &other);
@@ -315,7 +314,7 @@ fn a_floor_right_below_the_first_published_message_is_exported() {
     import(&on, &app(), &text_of(&room, LATER / 2, &[PUBLISH; 7]));
     Life { on: &on, rooms: vec![room.clone()], from: Id::MIN, tick: LATER * 2 }
         .live(&[Step::Floor { room: 0, keep: 300 }]);
-    let other = OnMemory::empty();
+    let other = empty();
     import(&other, &app(), &exported(&on.store, &header(app()), Id::MIN));
     super::assert_equal(&on.store, &other.store, &app());
 }
@@ -326,7 +325,7 @@ fn a_channel_of_which_only_its_floor_is_left_is_gone_on_with_by_its_own_seqs() {
     let old = text_of(&room, LATER / 2, &[PUBLISH; 7]);
     let on = lived(&room, LATER, &[PUBLISH; 3]);
     import(&on, &app(), &old);
-    let other = OnMemory::empty();
+    let other = empty();
     import(&other, &app(), &old);
     let everything = || exported(&on.store, &header(app()), Id::MIN);
     assert_eq!(import(&other, &app(), &everything()).messages, 3);
@@ -348,7 +347,7 @@ fn what_a_part_of_a_history_left_out_comes_in_later() {
     let all = exported(&one.store, &header(app()), Id::MIN);
     let newest = exported(&one.store, &Header { after: at(30), ..header(app()) }, Id::MIN);
     let middle = exported(&one.store, &Header { after: at(10), upto: at(30), ..header(app()) }, Id::MIN);
-    let other = OnMemory::empty();
+    let other = empty();
     for (text, messages, skipped) in
         [(&newest, 10, 0), (&middle, 20, 0), (&all, 10, 30), (&newest, 0, 10), (&all, 0, 40)]
     {

@@ -1,13 +1,13 @@
 //! What happens in a store whose channels are asked by their names: the same steps do the same, whatever their seqs are.
 
-use super::{LATE_EPOCH, OnMemory};
+use super::{LATE_EPOCH, settle};
 use model::{
     Batch, Change, Channel, ChannelChange, ChannelNumber, Edit, Effort, Head, Id, Kind, Message, Order, Payload,
     PayloadForm, Reaction, Seq, ShardId, Span, Store, Target, What, Window,
 };
 use proptest::prelude::*;
 use std::{sync::Arc, time::Duration};
-use testkit::{store_suite::StoreUnderTest, user};
+use testkit::{OnMemory, store_suite::StoreUnderTest, user};
 
 /// Between two steps.
 pub(super) const TICK: u64 = 1_000;
@@ -161,7 +161,7 @@ impl Life<'_> {
     }
 
     fn apply(&self, room: &Channel, what: What) {
-        let (settled, head) = (self.on.settle(), self.head(room));
+        let (settled, head) = (settle(self.on), self.head(room));
         let is_new = head.number == ChannelNumber::NONE;
         let number = if is_new { ChannelNumber(settled.last_number.0 + 1) } else { head.number };
         let change = ChannelChange { id: Id::new(self.tick, 0), channel: room.clone(), number, what };
